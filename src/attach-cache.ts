@@ -1,0 +1,99 @@
+import { resolve } from "node:path";
+import type { DataSource } from "typeorm";
+import { CoherentCache } from "./coherent-cache";
+import { createTokenSource } from "./core/token";
+import { CacheConfigError, CacheStateError } from "./errors";
+import { milliseconds } from "./metadata/entity-settings";
+import type { CacheOptions } from "./options";
+import type { Dialect } from "./sql/tokenizer";
+import { MemoryStore } from "./store/memory-store";
+import type { Store } from "./store/store";
+
+const DIALECTS: Readonly<Record<string, Dialect>> = {
+  "better-sqlite3": "sqlite",
+  sqlite: "sqlite",
+  postgres: "postgres",
+  mysql: "mysql",
+  mariadb: "mysql",
+};
+
+const attached = new WeakSet<DataSource>();
+
+/**
+ * Attaches a cache to a data source, before or after `initialize()`. From then on every write through the data source keeps
+ * the cache right; reads are cached where they go through `cache.repository(Entity)`.
+ *
+ * @returns the cache, ready to use; if the data source is not initialised yet, ready when it is
+ * @throws CacheConfigError for options or decorators that cannot be meant; for a data source that is initialised later, its
+ *   `initialize()` rejects with it
+ * @throws CacheStateError `ALREADY_ATTACHED` on a second call for the same data source
+ * @example
+ * const cache = await attachCache(dataSource, { store: new RedisStore(new Redis(url)) });
+ * await cache.repository(Product).findOneBy({ id: 1 });
+ */
+export async function attachCache(dataSource: DataSource, options: CacheOptions = {}): Promise<CoherentCache> {
+  if (attached.has(dataSource)) {
+    throw new CacheStateError("ALREADY_ATTACHED", "This data source has a cache already. Close that one first, or use it.");
+  }
+  const dialect = DIALECTS[dataSource.options.type];
+  if (dialect === undefined) {
+    throw new CacheConfigError(
+      "DRIVER_UNSUPPORTED",
+      `The driver "${dataSource.options.type}" is not supported; these are: ${Object.keys(DIALECTS).join(", ")}.`,
+    );
+  }
+  const cache = new CoherentCache(dataSource, { ...checked(options), dialect, namespace: namespaceOf(dataSource, options) }, () =>
+    attached.delete(dataSource),
+  );
+  attached.add(dataSource);
+  try {
+    await cache.attach();
+  } catch (error) {
+    await cache.close();
+    throw error;
+  }
+  return cache;
+}
+
+/** Options with their defaults, times in milliseconds. */
+function checked(options: CacheOptions) {
+  const consistency = options.consistency ?? "available";
+  if (!["strict", "available", "relaxed"].includes(consistency)) {
+    throw invalid(`consistency is ${JSON.stringify(consistency)}, but must be "strict", "available" or "relaxed".`);
+  }
+  const store = options.store ?? new MemoryStore();
+  if (!isStore(store)) throw invalid("store must be a Store, such as new RedisStore(new Redis(url)) or new MemoryStore().");
+  const lockTtl = milliseconds(options.lockTtl ?? 2000, "lockTtl", 20);
+  const storeTimeout = milliseconds(options.storeTimeout ?? Math.min(50, Math.floor(lockTtl / 2) - 1), "storeTimeout");
+  if (storeTimeout >= lockTtl / 2) {
+    throw invalid(
+      `storeTimeout (${storeTimeout} ms) must be below half of lockTtl (${lockTtl} ms), or a lock could be too old by the time it is answered.`,
+    );
+  }
+  const { entities } = options;
+  if (entities !== undefined && entities !== "all" && entities !== "decorated" && (typeof entities !== "object" || entities === null)) {
+    throw invalid(`entities is ${JSON.stringify(entities)}, but must be "decorated", "all" or an object by entity name.`);
+  }
+  return { consistency, store, lockTtl, storeTimeout, logger: options.logger ?? console, options: { ...options, consistency } };
+}
+
+function isStore(store: unknown): store is Store {
+  const methods = ["open", "read", "prepare", "fill", "lock", "unlock", "invalidate", "close"];
+  return typeof store === "object" && store !== null && methods.every((name) => typeof (store as Record<string, unknown>)[name] === "function");
+}
+
+/** What tells this database from others; see `namespace` in options.ts. */
+function namespaceOf(dataSource: DataSource, { namespace }: CacheOptions): string {
+  if (namespace !== undefined) {
+    if (typeof namespace === "string" && namespace !== "") return namespace;
+    throw invalid("namespace must be a text that is not empty.");
+  }
+  const { type, database } = dataSource.options as { type: string; database?: unknown };
+  if (!type.includes("sqlite")) return `${type}.${dataSource.driver.database ?? String(database ?? "")}`;
+  const file = String(database ?? "");
+  return file === "" || file.includes(":memory:") ? `sqlite.${createTokenSource()()}` : `sqlite.${resolve(file)}`;
+}
+
+function invalid(message: string): CacheConfigError {
+  return new CacheConfigError("CONFIG_INVALID", message);
+}

@@ -1,0 +1,63 @@
+/** A value of a row that cannot be stored so that exactly the same comes back; the row is then not cached. */
+export class UnencodableValue extends Error {}
+
+/**
+ * A value as a driver returns it, as JSON: what JSON keeps exactly stays as it is, everything else becomes a pair of a
+ * letter and a text or list. Rows are stored before TypeORM's hydration, so that transformers run on a hit as on a load.
+ */
+export function encodeRaw(value: unknown): unknown {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return Number.isFinite(value) && !Object.is(value, -0) ? value : ["f", Object.is(value, -0) ? "-0" : String(value)];
+    case "bigint":
+      return ["n", value.toString()];
+    case "object":
+      return value === null ? null : encodeObject(value);
+    default:
+      throw new UnencodableValue(`A ${typeof value} came from the driver.`);
+  }
+}
+
+/** The value that {@link encodeRaw} was given; a new object each time. */
+export function decodeRaw(encoded: unknown): unknown {
+  if (!Array.isArray(encoded)) return encoded;
+  const [kind, content] = encoded as [string, unknown];
+  switch (kind) {
+    case "d":
+      return new Date(content === null ? NaN : Number(content));
+    case "b":
+      return Buffer.from(String(content), "base64");
+    case "n":
+      return BigInt(String(content));
+    case "f":
+      return Number(content);
+    case "j":
+      return content;
+    case "a":
+      return (content as unknown[]).map(decodeRaw);
+    default:
+      throw new UnencodableValue(`"${kind}" is no kind of value.`);
+  }
+}
+
+function encodeObject(value: object): unknown {
+  if (value instanceof Date) return ["d", Number.isNaN(value.getTime()) ? null : value.getTime()];
+  if (Buffer.isBuffer(value)) return ["b", value.toString("base64")];
+  if (isPureJson(value)) return ["j", value];
+  if (Array.isArray(value)) return ["a", value.map(encodeRaw)];
+  throw new UnencodableValue(`An object of class ${value.constructor?.name ?? "?"} came from the driver.`);
+}
+
+/** What JSON.parse(JSON.stringify(value)) gives back unchanged. */
+function isPureJson(value: unknown): boolean {
+  if (value === null || typeof value === "string" || typeof value === "boolean") return true;
+  if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0);
+  if (typeof value !== "object") return false;
+  if (Array.isArray(value)) return value.every(isPureJson) && Object.keys(value).length === value.length;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype || "toJSON" in value) return false;
+  return Object.getOwnPropertySymbols(value).length === 0 && Object.values(value).every(isPureJson);
+}

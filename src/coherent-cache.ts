@@ -1,0 +1,319 @@
+import type {
+  DataSource,
+  EntitySubscriberInterface,
+  EntityTarget,
+  FindManyOptions,
+  FindOptionsWhere,
+  ObjectLiteral,
+  QueryRunner,
+} from "typeorm";
+import { RowCodec } from "./codec/row-codec";
+import { systemClock } from "./core/clock";
+import { anyRowTag, epochTag, type Tag } from "./core/tag";
+import { createTokenSource } from "./core/token";
+import { CacheConfigError, CacheStateError } from "./errors";
+import { CacheReporter, type BypassReason, type CacheEventName, type CacheEvents, type CacheStats } from "./events";
+import type { EntityModel } from "./metadata/entity-model";
+import { resolveSchema, type Schema } from "./metadata/schema";
+import type { CacheLogger, CacheOptions, Consistency, Explanation } from "./options";
+import { cacheableQuery, type ReadKind } from "./read/cacheable-query";
+import { CachedRepository, setReader } from "./read/cached-repository";
+import { EntityLoader } from "./read/entity-loader";
+import { ReadThrough } from "./read/read-through";
+import { SqlAnalyzer } from "./sql/statement";
+import type { Dialect } from "./sql/tokenizer";
+import type { Store } from "./store/store";
+import { ChangeSet } from "./write/change-set";
+import { CommitProtocol } from "./write/commit-protocol";
+import { PendingInvalidations } from "./write/pending-invalidations";
+import { readKeyTags } from "./write/row-reader";
+import { StatementObserver } from "./write/statement-observer";
+import { CacheSubscriber } from "./write/subscriber";
+
+/** What attach-cache.ts makes of the user's options. */
+export interface ResolvedOptions {
+  readonly store: Store;
+  readonly namespace: string;
+  readonly dialect: Dialect;
+  readonly consistency: Consistency;
+  readonly lockTtl: number;
+  readonly storeTimeout: number;
+  readonly logger: CacheLogger;
+  readonly options: CacheOptions;
+}
+
+/** A tag outlives every entry, and an idle table's tags at least an hour. */
+const LEAST_TAG_TTL = 3_600_000;
+
+/** A cache on a data source, as `attachCache()` returns it. */
+export class CoherentCache {
+  private schema: Schema | undefined;
+  private tagTtl = LEAST_TAG_TTL;
+  private closed = false;
+  private readonly reporter = new CacheReporter();
+  private readonly codecs = new Map<EntityModel, RowCodec>();
+  private readonly repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
+  private readonly pending: PendingInvalidations;
+  private readonly observer: StatementObserver;
+  private readonly subscriber: EntitySubscriberInterface;
+  private readonly readThrough: ReadThrough;
+  private readonly undo: (() => void)[] = [];
+
+  /** For `attachCache()` only. */
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly resolved: ResolvedOptions,
+    private readonly onClose: () => void,
+  ) {
+    const { store, namespace, consistency, lockTtl, logger, dialect } = resolved;
+    const { reporter } = this;
+    const codecOf = (model: EntityModel) => this.codecOf(model);
+    const tagTtl = () => this.tagTtl;
+    this.pending = new PendingInvalidations(store, () => this.schema?.groups ?? []);
+    this.observer = new StatementObserver({
+      schema: () => (this.closed ? undefined : this.schema),
+      analyzer: new SqlAnalyzer(dialect),
+      protocol: new CommitProtocol({
+        store,
+        pending: this.pending,
+        consistency,
+        lockTtl,
+        tagTtl,
+        tokens: createTokenSource(),
+        clock: systemClock,
+        reporter,
+        logger,
+      }),
+      writeThrough: {
+        namespace,
+        codecOf,
+        onEntry: (entity, key) => reporter.emit("writeThrough", { entity, key }),
+      },
+    });
+    this.subscriber = new CacheSubscriber(
+      () => this.schema,
+      (runner) => this.observer.journalOf(runner),
+    );
+    this.readThrough = new ReadThrough({
+      store,
+      namespace,
+      loader: new EntityLoader(dataSource),
+      codecOf,
+      reporter,
+      logger,
+      tagTtl,
+      transactions: () => this.transactions(),
+    });
+  }
+
+  /** For `attachCache()` only: hooks in, now or as soon as the data source knows its entities. */
+  async attach(): Promise<void> {
+    const { dataSource } = this;
+    const internals = dataSource as unknown as { buildMetadatas: () => Promise<void> };
+    this.undo.push(this.observer.attach(dataSource));
+    if (dataSource.isInitialized) await this.start();
+    else {
+      // Between this and the end of initialize() come schema synchronisation and migrations, which are writes like others.
+      const buildMetadatas = internals.buildMetadatas.bind(dataSource);
+      internals.buildMetadatas = async () => {
+        await buildMetadatas();
+        await this.start();
+      };
+      this.undo.push(() => delete (internals as Partial<typeof internals>).buildMetadatas);
+    }
+    const destroy = dataSource.destroy.bind(dataSource);
+    dataSource.destroy = async () => {
+      await this.close();
+      await destroy();
+    };
+    this.undo.push(() => delete (dataSource as Partial<DataSource>).destroy);
+  }
+
+  /**
+   * A full TypeORM repository that reads through the cache.
+   *
+   * @throws CacheConfigError `NOT_CACHED` if the entity is not cached
+   * @throws CacheStateError `CLOSED`, or `NOT_INITIALIZED` before `dataSource.initialize()`
+   * @example
+   * const products = cache.repository(Product);
+   */
+  repository<Entity extends ObjectLiteral>(target: EntityTarget<Entity>): CachedRepository<Entity> {
+    const model = this.modelOf(target as EntityTarget<ObjectLiteral>);
+    const known = this.repositories.get(model) ?? new CachedRepository(model.metadata.target, this.dataSource.manager);
+    this.repositories.set(model, known);
+    return known as unknown as CachedRepository<Entity>;
+  }
+
+  /**
+   * Makes entries unreadable by hand, after a write that no connection of this data source has made.
+   *
+   * @param where a primary key, for everything that depends on that row as it is now; anything else, or nothing, for the
+   *   whole table
+   * @throws StoreError if the store does not answer; the invalidation is then made up for as soon as it does
+   * @example
+   * await cache.invalidate(Product, { id: 7 });
+   */
+  async invalidate<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    where?: FindOptionsWhere<Entity>,
+  ): Promise<void> {
+    const model = this.modelOf(target as EntityTarget<ObjectLiteral>);
+    await this.rotate(where === undefined ? [epochTag(model.group)] : await this.tagsOf(model, where));
+  }
+
+  /**
+   * Makes every entry of this cache unreadable; touches nothing else that the store holds.
+   *
+   * @throws StoreError if the store does not answer; the invalidation is then made up for as soon as it does
+   */
+  async clear(): Promise<void> {
+    await this.rotate(this.started().groups.map(epochTag));
+  }
+
+  /**
+   * Calls `listener` for every event of that name; see `CacheEvents`. What a listener throws is ignored.
+   *
+   * @returns a function that stops listening
+   * @example
+   * const stop = cache.on("bypass", ({ method, reason }) => console.log(method, reason));
+   */
+  on<Name extends CacheEventName>(name: Name, listener: (event: CacheEvents[Name]) => void): () => void {
+    return this.reporter.on(name, listener);
+  }
+
+  /** Counters since the cache was attached. */
+  stats(): CacheStats {
+    return this.reporter.stats(this.pending.size);
+  }
+
+  /**
+   * What the cache would do with a read: under which keys and tags, whether an entry is there, or why it would not take part.
+   *
+   * @example
+   * await cache.explain(Product, "findOne", { where: { sku: "A-1" } });
+   */
+  async explain<Entity extends ObjectLiteral>(
+    target: EntityTarget<Entity>,
+    method: "find" | "findOne" | "exists" | "count",
+    options: FindManyOptions<Entity>,
+  ): Promise<Explanation> {
+    const model = this.modelOf(target as EntityTarget<ObjectLiteral>);
+    const kind: ReadKind = method === "find" ? "many" : method === "count" ? "count" : "one";
+    const read = cacheableQuery(model, kind, options as FindManyOptions<ObjectLiteral>);
+    if (typeof read === "string") return { cacheable: false, reason: read };
+    const { keys, present } = await this.readThrough.present(model, read.queries);
+    return {
+      cacheable: true,
+      kind: read.queries[0]?.kind ?? "row",
+      keys,
+      tags: [...new Set(read.queries.flatMap(({ tags }) => tags))],
+      ttl: read.ttl ?? model.settings.ttl,
+      present,
+    };
+  }
+
+  /** Detaches from the data source and closes the store; repositories go on, straight to the database. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    await this.pending.drain();
+    this.closed = true;
+    this.pending.stop();
+    for (const step of this.undo.reverse()) step();
+    setReader(this.dataSource, undefined);
+    await this.resolved.store.close();
+    this.onClose();
+  }
+
+  private async start(): Promise<void> {
+    const { dataSource, resolved, reporter } = this;
+    const schema = resolveSchema(dataSource, resolved.options);
+    this.tagTtl = Math.max(LEAST_TAG_TTL, ...schema.models.map(({ settings }) => 2 * settings.ttl));
+    await resolved.store.open(
+      {
+        namespace: resolved.namespace,
+        lockTtl: resolved.lockTtl,
+        timeout: resolved.storeTimeout,
+        onStateChange: (state, cause) => this.stateChanged(state, cause),
+      },
+      schema.groups,
+    );
+    this.schema = schema;
+    dataSource.subscribers.push(this.subscriber as (typeof dataSource.subscribers)[number]);
+    this.undo.push(() => {
+      const at = dataSource.subscribers.indexOf(this.subscriber as (typeof dataSource.subscribers)[number]);
+      if (at >= 0) dataSource.subscribers.splice(at, 1);
+    });
+    setReader(dataSource, {
+      readThrough: this.readThrough,
+      reporter,
+      modelOf: (target) => schema.modelOf(target),
+      closedFor: () => this.closedFor(),
+    });
+  }
+
+  private stateChanged(state: "up" | "down", cause: unknown): void {
+    if (state === "up") void this.pending.drain();
+    else this.resolved.logger.warn("The cache's store is away; reads go to the database until it is back.", cause);
+  }
+
+  private closedFor(): BypassReason | undefined {
+    if (this.closed) return "closed";
+    if (this.pending.size > 0) return "store-unavailable";
+    return this.transactions().open ? "transaction" : undefined;
+  }
+
+  /** On SQLite all of a process share one connection, and a read beside a transaction sees what it has not committed. */
+  private transactions(): { readonly open: boolean; readonly begun: number } {
+    const { queryRunner } = this.dataSource.driver as { queryRunner?: QueryRunner };
+    const journal = queryRunner === undefined ? undefined : this.observer.journalOf(queryRunner);
+    return { open: journal !== undefined && (journal.isOpen() || journal.ending > 0), begun: journal?.begun ?? 0 };
+  }
+
+  private async tagsOf(model: EntityModel, where: FindOptionsWhere<ObjectLiteral>): Promise<readonly Tag[]> {
+    const epoch = [epochTag(model.group)];
+    const read = cacheableQuery({ ...model, cacheable: true }, "one", { where, loadEagerRelations: false });
+    const table = this.started().tableOf(model.group);
+    const query = typeof read === "string" ? undefined : read.queries[0];
+    if (query === undefined || table === undefined || query.key !== model.primaryKey) return epoch;
+    const changes = new ChangeSet(this.started()).table(table);
+    if (!changes.addRow(query.values, true)) return epoch;
+    const runner = this.dataSource.createQueryRunner();
+    try {
+      const keyTags = table.keys.length === 0 ? [] : await readKeyTags(runner, changes, [...changes.rows.values()]);
+      return keyTags === undefined ? epoch : [anyRowTag(model.group), ...changes.rows.keys(), ...keyTags];
+    } finally {
+      await runner.release();
+    }
+  }
+
+  private async rotate(tags: readonly Tag[]): Promise<void> {
+    try {
+      await this.resolved.store.invalidate(tags);
+      this.reporter.emit("invalidate", { tags, cause: "by hand" });
+    } catch (error) {
+      this.pending.add(tags);
+      throw error;
+    }
+  }
+
+  private codecOf(model: EntityModel): RowCodec {
+    const known = this.codecs.get(model);
+    if (known !== undefined) return known;
+    const created = new RowCodec(this.dataSource, model);
+    this.codecs.set(model, created);
+    return created;
+  }
+
+  private started(): Schema {
+    if (this.closed) throw new CacheStateError("CLOSED", "This cache is closed. Attach a new one.");
+    if (this.schema !== undefined) return this.schema;
+    throw new CacheStateError("NOT_INITIALIZED", "The data source is not initialised yet. Call dataSource.initialize() first.");
+  }
+
+  private modelOf(target: EntityTarget<ObjectLiteral>): EntityModel {
+    const model = this.started().modelOf(target);
+    if (model !== undefined) return model;
+    const name = typeof target === "function" ? target.name : JSON.stringify(target);
+    throw new CacheConfigError("NOT_CACHED", `${name} is not cached. Put @Cached() on it, or name it in the option entities.`);
+  }
+}

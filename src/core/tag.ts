@@ -1,0 +1,50 @@
+import { createHash } from "node:crypto";
+
+/**
+ * The name of something that entries depend on: `<table>|` is the epoch of a table, `<table>|*` is touched by every row
+ * write of it, `<table>|<columns>=<values>` by every row write in which these columns hold these values.
+ */
+export type Tag = string;
+
+/** Values longer than this are replaced by a digest: a tag is a name, not a place to keep a document. */
+const LONGEST_VALUE = 64;
+
+/** The part of a tag that names its table; all tags of a group live in one slot, under one guard. */
+export function groupOf(tag: Tag): string {
+  return tag.slice(0, tag.indexOf("|"));
+}
+
+/** A table's path as a group: no character that would end the group or open a hash tag survives. */
+export function group(tablePath: string): string {
+  return escape(tablePath);
+}
+
+/** The epoch: every entry of the table depends on it, and a write whose rows are unknown touches it. */
+export function epochTag(tableGroup: string): Tag {
+  return `${tableGroup}|`;
+}
+
+/** Touched by every row write of the table; what cannot be told more precisely depends on it. */
+export function anyRowTag(tableGroup: string): Tag {
+  return `${tableGroup}|*`;
+}
+
+/**
+ * Touched by every written row in which `columns` hold `values`.
+ *
+ * @param columns database names, in the order in which the key declares them
+ * @param values canonical texts as {@link KeyColumn} makes them, in the same order
+ */
+export function valueTag(tableGroup: string, columns: readonly string[], values: readonly string[]): Tag {
+  return `${tableGroup}|${columns.map(part).join(",")}=${values.map(part).join(",")}`;
+}
+
+function part(text: string): string {
+  if (text.length > LONGEST_VALUE) return `#${createHash("sha256").update(text).digest("base64url").slice(0, 22)}`;
+  return escape(text);
+}
+
+/** One UTF-16 unit at a time, so that a lone surrogate is a text like any other. */
+function escape(text: string): string {
+  return text.replace(/[^\w.-]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}

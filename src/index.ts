@@ -1,0 +1,40 @@
+export { attachCache } from "./attach-cache";
+export { CoherentCache } from "./coherent-cache";
+export {
+  CacheConfigError,
+  CacheError,
+  CacheStateError,
+  KeyBuilderError,
+  LockError,
+  StoreError,
+  type CacheErrorCode,
+  type CacheErrorDetails,
+} from "./errors";
+export type { BypassReason, CacheEventName, CacheEvents, CacheStats, MissReason, UnfilledReason } from "./events";
+export { CacheKey, Cached } from "./metadata/decorators";
+export type {
+  CachedOptions,
+  CacheLogger,
+  CacheOptions,
+  Consistency,
+  Duration,
+  EntityCacheOptions,
+  EntryKind,
+  Explanation,
+  KeyBuilder,
+  KeyParts,
+  Strategy,
+} from "./options";
+export { CachedRepository } from "./read/cached-repository";
+export { MemoryStore, type MemoryStoreOptions } from "./store/memory-store";
+export { RedisStore, type RedisStoreOptions } from "./store/redis/redis-store";
+export type {
+  FillRequest,
+  ReadAnswer,
+  ReadRequest,
+  Store,
+  StoreContext,
+  UnlockAnswer,
+  UnlockRequest,
+  WriteThroughRequest,
+} from "./store/store";

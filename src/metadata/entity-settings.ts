@@ -1,0 +1,112 @@
+import type { EntityMetadata } from "typeorm";
+import ms from "ms";
+import { CacheConfigError } from "../errors";
+import type { CachedOptions, CacheOptions, Duration, EntityCacheOptions, KeyBuilder, Strategy } from "../options";
+import { cachedOptionsOf, declaredKeysOf, lineage } from "./decorators";
+
+/** What an entity's decorators and options amount to; times in milliseconds. */
+export interface EntitySettings {
+  readonly strategy: Strategy;
+  readonly ttl: number;
+  /** 0: no negative entries. */
+  readonly negativeTtl: number;
+  readonly jitter: number;
+  readonly keyBuilder: KeyBuilder | undefined;
+  /** Property paths; each list is one key. The primary key is not among them. */
+  readonly keys: readonly (readonly string[])[];
+}
+
+const DEFAULTS = Object.freeze({ strategy: "invalidate", ttl: "10m", negativeTtl: "1m", jitter: 0.1 } as const);
+
+/** @returns undefined if the entity is not to be cached */
+export function settingsOf(metadata: EntityMetadata, options: CacheOptions): EntitySettings | undefined {
+  const named = namedOptions(metadata, options);
+  if (named === false) return undefined;
+  const decorated = typeof metadata.target === "function" ? cachedOptionsOf(metadata.target) : undefined;
+  if (decorated === undefined && named === undefined && options.entities !== "all") return undefined;
+  const declared = typeof metadata.target === "function" ? declaredKeysOf(metadata.target) : [];
+  const paths = [...declared, ...embeddedKeys(metadata), ...(named?.keys ?? [])];
+  return {
+    ...resolve({ ...DEFAULTS, ...options.defaults, ...decorated, ...named }, options, metadata.name),
+    keys: distinct(paths.map((path) => (typeof path === "string" ? [path] : path))),
+  };
+}
+
+/**
+ * Milliseconds of a duration.
+ *
+ * @throws CacheConfigError `CONFIG_INVALID` if it is not one, or not above `least`
+ */
+export function milliseconds(duration: Duration, option: string, least = 1): number {
+  const value = typeof duration === "number" ? duration : typeof duration === "string" ? parse(duration) : NaN;
+  if (!Number.isFinite(value) || value < least) {
+    throw new CacheConfigError(
+      "CONFIG_INVALID",
+      `${option} is ${JSON.stringify(duration)}, but must be at least ${least} milliseconds: a number, or a text such as "10m".`,
+    );
+  }
+  return Math.round(value);
+}
+
+function parse(duration: string): number {
+  try {
+    return ms(duration as ms.StringValue) ?? NaN;
+  } catch {
+    return NaN;
+  }
+}
+
+function namedOptions(metadata: EntityMetadata, options: CacheOptions): EntityCacheOptions | false | undefined {
+  return typeof options.entities === "object" ? options.entities[metadata.name] : undefined;
+}
+
+function resolve(
+  merged: CachedOptions & Required<Pick<CachedOptions, "strategy" | "ttl" | "negativeTtl" | "jitter">>,
+  options: CacheOptions,
+  entity: string,
+): Omit<EntitySettings, "keys"> {
+  const { strategy, jitter } = merged;
+  if (strategy !== "write-through" && strategy !== "invalidate") {
+    throw invalid(entity, `strategy is ${JSON.stringify(strategy)}, but must be "write-through" or "invalidate".`);
+  }
+  if (strategy === "write-through" && options.consistency === "relaxed") {
+    throw invalid(
+      entity,
+      `strategy "write-through" needs the lock that consistency "relaxed" leaves out. Use "invalidate", or consistency "available" or "strict".`,
+    );
+  }
+  if (typeof jitter !== "number" || !(jitter >= 0 && jitter < 1)) {
+    throw invalid(entity, `jitter is ${JSON.stringify(jitter)}, but must be a share from 0 up to, not including, 1.`);
+  }
+  const keyBuilder = merged.keyBuilder ?? options.keyBuilder;
+  if (keyBuilder !== undefined && typeof keyBuilder !== "function") {
+    throw invalid(entity, "keyBuilder must be a function that returns the text of a key.");
+  }
+  const ttl = milliseconds(merged.ttl, `ttl of ${entity}`);
+  const negativeTtl = milliseconds(merged.negativeTtl, `negativeTtl of ${entity}`, 0);
+  if (negativeTtl > ttl && merged.negativeTtl !== DEFAULTS.negativeTtl) {
+    throw invalid(entity, `negativeTtl (${negativeTtl} ms) is longer than ttl (${ttl} ms). Shorten the one or lengthen the other.`);
+  }
+  return { strategy, jitter, keyBuilder, ttl, negativeTtl: Math.min(negativeTtl, ttl) };
+}
+
+/** Keys that stand on the properties of embedded classes, as paths from the entity. */
+function embeddedKeys(metadata: EntityMetadata): (string | readonly string[])[] {
+  return metadata.allEmbeddeds.flatMap((embedded) =>
+    lineage(embedded.type as object).length === 0
+      ? []
+      : declaredKeysOf(embedded.type as object).map((key) =>
+          typeof key === "string"
+            ? `${embedded.propertyPath}.${key}`
+            : key.map((path) => `${embedded.propertyPath}.${path}`),
+        ),
+  );
+}
+
+function distinct(keys: readonly (readonly string[])[]): (readonly string[])[] {
+  return [...new Map(keys.map((paths) => [paths.join(","), paths])).values()];
+}
+
+function invalid(entity: string, problem: string): CacheConfigError {
+  return new CacheConfigError("CONFIG_INVALID", `${entity}: ${problem}`, { entity });
+}

@@ -1,0 +1,172 @@
+import type { DataSource, EntityMetadata, EntityTarget, ObjectLiteral } from "typeorm";
+import { getMetadataArgsStorage } from "typeorm";
+import { groupBy } from "../core/group-by";
+import { group } from "../core/tag";
+import { CacheConfigError } from "../errors";
+import type { CacheOptions } from "../options";
+import { decoratedClasses, lineage } from "./decorators";
+import { entityModel, type EntityModel, type Key } from "./entity-model";
+import { settingsOf } from "./entity-settings";
+
+/** One table of the data source, cached or not: whether a write of it matters, and how precisely it can be followed. */
+export interface TableModel {
+  readonly group: string;
+  readonly metadata: EntityMetadata;
+  /** The cached entities whose rows lie in it. */
+  readonly models: readonly EntityModel[];
+  /** The primary key, if some entry can depend on a row of this table. */
+  readonly primaryKey: Key | undefined;
+  /** The declared keys of all its models, without the primary key. */
+  readonly keys: readonly Key[];
+  /**
+   * Columns, in lower case, that decide which lookups find a row: those of declared keys, the one that marks it deleted, the
+   * one that says its class. A write that leaves them alone makes no lookup find a row that it did not find before.
+   */
+  readonly deciding: ReadonlySet<string>;
+  /** Tables whose rows the database changes by itself when a row here is deleted, or when these columns are updated. */
+  readonly cascades: {
+    readonly onDelete: ReadonlySet<string>;
+    readonly onUpdate: readonly { readonly columns: ReadonlySet<string>; readonly groups: ReadonlySet<string> }[];
+  };
+}
+
+/** All that is known of the data source, resolved once. */
+export interface Schema {
+  readonly models: readonly EntityModel[];
+  /** Groups that some entry depends on. */
+  readonly groups: readonly string[];
+  tableOf(group: string): TableModel | undefined;
+  /** Tables by their unqualified name, in lower case; several where schemas repeat it. */
+  tablesNamed(name: string): readonly TableModel[];
+  /** Names, in lower case, of views: who writes one writes tables that are not known here. */
+  readonly views: ReadonlySet<string>;
+  modelOf(target: EntityTarget<ObjectLiteral>): EntityModel | undefined;
+}
+
+/**
+ * Resolves decorators and options against the metadata of an initialised data source.
+ *
+ * @throws CacheConfigError `NOT_AN_ENTITY`, `CONFIG_INVALID`, `KEY_COLUMN_UNKNOWN`, `KEY_RELATION_WITHOUT_JOIN_COLUMN`
+ */
+export function resolveSchema(dataSource: DataSource, options: CacheOptions): Schema {
+  checkDecorated(dataSource);
+  checkNamed(dataSource, options);
+  const models = new Map<EntityMetadata, EntityModel>();
+  for (const metadata of dataSource.entityMetadatas) {
+    const settings = settingsOf(metadata, options);
+    if (settings === undefined || metadata.tableType === "junction" || metadata.tableType === "closure-junction") continue;
+    if (options.entities === "all" && metadata.tableType === "view") continue;
+    models.set(metadata, entityModel(dataSource, metadata, settings, groupOfTable(metadata)));
+  }
+  const tables = tablesOf(dataSource, [...models.values()]);
+  const byName = groupBy(tables.values(), (table) => table.metadata.tableName.toLowerCase());
+  return {
+    models: [...models.values()],
+    groups: [...tables.values()].filter(({ primaryKey }) => primaryKey !== undefined).map((table) => table.group),
+    tableOf: (name) => tables.get(name),
+    tablesNamed: (name) => byName.get(name) ?? [],
+    views: new Set(
+      dataSource.entityMetadatas.filter(({ tableType }) => tableType === "view").map((view) => view.tableName.toLowerCase()),
+    ),
+    modelOf: (target) => (dataSource.hasMetadata(target) ? models.get(dataSource.getMetadata(target)) : undefined),
+  };
+}
+
+/** The group of an entity's table. */
+export function groupOfTable(metadata: EntityMetadata): string {
+  return group(metadata.tablePath);
+}
+
+function tablesOf(dataSource: DataSource, models: readonly EntityModel[]): Map<string, TableModel> {
+  const metadatas = dataSource.entityMetadatas.filter(({ tableType }) => tableType !== "view");
+  const referenced = new Set(
+    models.flatMap((model) =>
+      model.metadata.relations.filter(({ joinColumns }) => joinColumns.length > 0).map((relation) => groupOfTable(relation.inverseEntityMetadata)),
+    ),
+  );
+  const cascades = cascadesOf(metadatas);
+  const tables = new Map<string, TableModel>();
+  for (const [name, sharing] of groupBy(metadatas, groupOfTable)) {
+    const metadata = sharing.find((candidate) => candidate.parentEntityMetadata === undefined) ?? sharing[0];
+    if (metadata === undefined) continue;
+    const own = models.filter((model) => model.group === name);
+    const keys = new Map(own.flatMap((model) => model.keys.slice(1)).map((key) => [key.id, key]));
+    const tracked = own.length > 0 || referenced.has(name);
+    const marks = sharing.flatMap((one) => [one.deleteDateColumn, one.discriminatorColumn].filter((column) => column != null));
+    tables.set(name, {
+      group: name,
+      metadata,
+      models: own,
+      primaryKey: tracked ? (own[0]?.primaryKey ?? primaryKeyOf(dataSource, metadata)) : undefined,
+      keys: [...keys.values()],
+      deciding: new Set(
+        [...[...keys.values()].flatMap((key) => key.columns), ...marks].map(({ databaseName }) => databaseName.toLowerCase()),
+      ),
+      cascades: { onDelete: cascades.onDelete(name), onUpdate: cascades.onUpdate(name) },
+    });
+  }
+  return tables;
+}
+
+function primaryKeyOf(dataSource: DataSource, metadata: EntityMetadata): Key {
+  const settings = { strategy: "invalidate", ttl: 1, negativeTtl: 0, jitter: 0, keyBuilder: undefined, keys: [] } as const;
+  return entityModel(dataSource, metadata, settings, groupOfTable(metadata)).primaryKey;
+}
+
+const ACTIONS = new Set(["CASCADE", "SET NULL", "SET DEFAULT"]);
+
+/**
+ * The closure over the foreign keys that TypeORM knows, cycles included. A child that is deleted or set to null by the
+ * database fires no event at all.
+ */
+function cascadesOf(metadatas: readonly EntityMetadata[]) {
+  const keys = metadatas.flatMap((child) =>
+    child.foreignKeys.map((key) => ({
+      child: groupOfTable(child),
+      parent: groupOfTable(key.referencedEntityMetadata),
+      columns: new Set(key.referencedColumns.map(({ databaseName }) => databaseName.toLowerCase())),
+      onDelete: key.onDelete ?? "",
+      onUpdate: key.onUpdate ?? "",
+    })),
+  );
+  const spread = (parent: string, event: "onDelete" | "onUpdate", found: Set<string>): Set<string> => {
+    for (const key of keys) {
+      if (key.parent !== parent || !ACTIONS.has(key[event]) || found.has(key.child)) continue;
+      found.add(key.child);
+      spread(key.child, key[event] === "CASCADE" ? event : "onUpdate", found);
+    }
+    return found;
+  };
+  return {
+    onDelete: (parent: string) => spread(parent, "onDelete", new Set()),
+    onUpdate: (parent: string) =>
+      keys
+        .filter((key) => key.parent === parent && ACTIONS.has(key.onUpdate))
+        .map((key) => ({ columns: key.columns, groups: spread(key.child, "onUpdate", new Set([key.child])) })),
+  };
+}
+
+function checkDecorated(dataSource: DataSource): void {
+  const { tables } = getMetadataArgsStorage();
+  const entities = new Set<unknown>([...tables.map(({ target }) => target), ...dataSource.entityMetadatas.map(({ target }) => target)]);
+  for (const decorated of decoratedClasses()) {
+    const known = [...entities].some((entity) => typeof entity === "function" && lineage(entity).includes(decorated));
+    if (known) continue;
+    const { name } = decorated as { name: string };
+    throw new CacheConfigError("NOT_AN_ENTITY", `${name} has @Cached but is no entity. Add @Entity() to it, or take @Cached off.`, {
+      entity: name,
+    });
+  }
+}
+
+function checkNamed(dataSource: DataSource, options: CacheOptions): void {
+  if (typeof options.entities !== "object") return;
+  const names = dataSource.entityMetadatas.map(({ name }) => name);
+  for (const name of Object.keys(options.entities)) {
+    if (!names.includes(name)) {
+      throw new CacheConfigError("NOT_AN_ENTITY", `entities names ${name}, but the data source has only ${names.join(", ")}.`, {
+        entity: name,
+      });
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import type { BypassReason } from "./events";
+import type { Store } from "./store/store";
+
+/** A length of time: milliseconds as a number, or a text such as "10m", "90s", "2 days". */
+export type Duration = number | string;
+
+/** What happens to the cached row when its row in the database was written. */
+export type Strategy = "write-through" | "invalidate";
+
+/**
+ * How far a write goes to keep its promise when the store does not answer; see docs/consistency.md.
+ *
+ * - `strict`: a transaction whose tags cannot be locked is not committed.
+ * - `available`: it is committed, its tags are invalidated as soon as the store answers, and this process reads from the
+ *   database until then.
+ * - `relaxed`: nothing is locked; tags are invalidated right after COMMIT. Saves a round trip and gives up the promise for the
+ *   moment between COMMIT and invalidation, and for a process that dies in it.
+ */
+export type Consistency = "strict" | "available" | "relaxed";
+
+/** The kind of result that an entry holds: at most one row, a list of rows, or a number of rows. */
+export type EntryKind = "row" | "rows" | "count";
+
+/** What a key builder gets to build a key from. */
+export interface KeyParts {
+  readonly namespace: string;
+  /** The name of the entity. */
+  readonly entity: string;
+  readonly kind: EntryKind;
+  /** The property paths that the query compares, for example `["tenantId", "slug"]`. */
+  readonly fields: readonly string[];
+  /** The values that they are compared with, in the same order. */
+  readonly values: readonly unknown[];
+  /** Tells this query from every other one: the entity's schema, kind, fields, values, order, limits. */
+  readonly digest: string;
+}
+
+/**
+ * Makes the text of an entry key. Two queries that get the same text cost misses, never wrong data, because an entry knows
+ * which query it answers. If a builder throws or returns no text, the read goes to the database.
+ *
+ * @example
+ * const perTenant: KeyBuilder = ({ entity, digest }) => `${tenant.getStore() ?? "none"}:${entity}:${digest}`;
+ */
+export type KeyBuilder = (parts: KeyParts) => string;
+
+/** What `@Cached()` takes. */
+export interface CachedOptions {
+  /** Default: `defaults.strategy`, which is "invalidate". */
+  readonly strategy?: Strategy;
+  /** How long an entry lives at most. Default: `defaults.ttl`, 10 minutes. */
+  readonly ttl?: Duration;
+  /** How long "there is no such row" is remembered. 0 turns negative entries off. Default: `defaults.negativeTtl`, 1 minute. */
+  readonly negativeTtl?: Duration;
+  /** Share of the TTL, 0 to 1, by which it is shortened at random. Default: `defaults.jitter`, 0.1. */
+  readonly jitter?: number;
+  /** Default: the `keyBuilder` of the cache. */
+  readonly keyBuilder?: KeyBuilder;
+}
+
+/** The same as the decorators say, for an entity that one cannot or does not want to decorate. */
+export interface EntityCacheOptions extends CachedOptions {
+  /** Property paths that rows are looked up by; a list inside is a composite key. */
+  readonly keys?: readonly (string | readonly string[])[];
+}
+
+/** Where messages go. Called seldom: a store that is away is reported once, not once a read. */
+export interface CacheLogger {
+  warn(message: string, details?: unknown): void;
+}
+
+/** What `attachCache()` takes. */
+export interface CacheOptions {
+  /** Default: a `MemoryStore`, for one process alone. */
+  readonly store?: Store;
+  /**
+   * Prefix of every key in the store; processes that share a database must share it, others must not.
+   * Default: the name of the database. An in-memory SQLite database gets a random one, since no other process sees it.
+   */
+  readonly namespace?: string;
+  /** Default: "available". */
+  readonly consistency?: Consistency;
+  /**
+   * Which entities are cached: the decorated ones (default), all, or the decorated ones and those named here. A setting
+   * here wins over the decorator; `false` turns an entity off.
+   */
+  readonly entities?: "decorated" | "all" | Readonly<Record<string, EntityCacheOptions | false>>;
+  /** What an entity's settings are filled up from. */
+  readonly defaults?: CachedOptions;
+  /** Builds the keys of all entities that name no builder of their own. */
+  readonly keyBuilder?: KeyBuilder;
+  /**
+   * Milliseconds after which the lock of a process that died is void. No COMMIT and no statement outside of a transaction
+   * may take longer while its process is blocked. Default: 2000, at least 20.
+   */
+  readonly lockTtl?: Duration;
+  /** Milliseconds that one call of the store may take before a read goes to the database. Default: 50. Below `lockTtl` / 2. */
+  readonly storeTimeout?: Duration;
+  /** Default: `console`. */
+  readonly logger?: CacheLogger;
+}
+
+/** Where one read stands: what `cache.explain()` returns. */
+export type Explanation =
+  | { readonly cacheable: false; readonly reason: BypassReason }
+  | {
+      readonly cacheable: true;
+      readonly kind: EntryKind;
+      /** The keys that are asked for: one, or one per row of a multi-get. */
+      readonly keys: readonly string[];
+      /** The tags that the query names; the rows that it returns add their own. */
+      readonly tags: readonly string[];
+      /** Milliseconds. */
+      readonly ttl: number;
+      /** Whether the store has a valid entry for each key right now. */
+      readonly present: readonly boolean[];
+    };

@@ -1,0 +1,125 @@
+import { LRUCache } from "lru-cache";
+import { encodeEntry } from "../core/entry";
+import { anyRowTag, type Tag } from "../core/tag";
+import type { Token } from "../core/token";
+import { jitteredTtl } from "../core/ttl";
+import type { CacheReporter, UnfilledReason } from "../events";
+import type { CachedQuery } from "../metadata/cached-query";
+import type { EntityModel } from "../metadata/entity-model";
+import type { FillRequest, Store } from "../store/store";
+
+/** A query of a model, under the key that its builder gave it. */
+export interface KeyedQuery {
+  readonly model: EntityModel;
+  readonly query: CachedQuery;
+  readonly key: string;
+}
+
+/** Tokens that were captured before the database was asked. */
+export interface Prepared {
+  readonly tokens: ReadonlyMap<Tag, Token>;
+  /** Every tag that the query names can be filled under. */
+  readonly fillable: boolean;
+  /** Tells this state of the tags from every other one; undefined if some tag is locked, so that no load may be shared. */
+  readonly state: string | undefined;
+}
+
+/** What a load found, ready to be stored. */
+export interface Fill {
+  readonly payload: string;
+  /** The primary-key tags of the rows that it returns; empty where the query's own tags say it all. */
+  readonly rowTags: readonly Tag[];
+  /** Milliseconds, before jitter. */
+  readonly ttl: number;
+}
+
+const MOST_HINTS = 20_000;
+
+/** The half of a miss that talks to the store: PREPARE before the load, fill after it. */
+export class Filler {
+  /** The row tags that an entry had when it was last seen: a good guess, never relied upon. */
+  private readonly hints = new LRUCache<string, readonly Tag[]>({ max: MOST_HINTS });
+
+  constructor(
+    private readonly store: Store,
+    private readonly reporter: CacheReporter,
+    private readonly tagTtl: () => number,
+  ) {}
+
+  hintOf(key: string): readonly Tag[] | undefined {
+    return this.hints.get(key);
+  }
+
+  remember(key: string, rowTags: readonly Tag[] | undefined): void {
+    if (rowTags !== undefined && rowTags.length > 0) this.hints.set(key, rowTags);
+  }
+
+  /**
+   * Captures the tokens of what the queries depend on. Which rows a query returns is not known yet: the rows that it returned
+   * last time are asked for on suspicion, and where nothing is known, the tag that every row write of the table touches.
+   */
+  async prepare(queries: readonly KeyedQuery[]): Promise<Prepared> {
+    const tags = [...new Set(queries.flatMap((query) => [...query.query.tags, ...this.suspected(query)]))];
+    const tokens = await this.store.prepare(tags, this.tagTtl());
+    const found = new Map(tags.map((tag, index) => [tag, tokens[index] ?? ""]));
+    return {
+      tokens: found,
+      fillable: queries.every(({ query }) => query.tags.every((tag) => found.get(tag) !== "")),
+      state: tokens.includes("") ? undefined : tokens.join(" "),
+    };
+  }
+
+  /** Stores what was loaded, as far as the tokens allow. */
+  async fill(prepared: Prepared, fills: readonly (KeyedQuery & { readonly fill: Fill })[]): Promise<void> {
+    const requests: FillRequest[] = [];
+    for (const one of fills) {
+      this.remember(one.key, one.fill.rowTags);
+      const tokens = await this.tokensFor(prepared, one, one.fill.rowTags);
+      if (typeof tokens === "string") {
+        this.unfilled(one, tokens);
+        continue;
+      }
+      const { model, query, key, fill } = one;
+      const { rowTags, payload } = fill;
+      const ttl = jitteredTtl(fill.ttl, model.settings.jitter, Math.random());
+      requests.push({ key, group: model.group, ttl, value: encodeEntry({ query: query.text, rowTags, tokens, payload }) });
+      this.reporter.emit("fill", { entity: model.name, key, ttl, tags: [...query.tags, ...rowTags] });
+    }
+    if (requests.length > 0) await this.store.fill(requests);
+  }
+
+  unfilled({ model, key }: KeyedQuery, why: UnfilledReason): void {
+    this.reporter.emit("unfilled", { entity: model.name, key, why });
+  }
+
+  private suspected({ model, query, key }: KeyedQuery): readonly Tag[] {
+    if (!needsRowTags(model, query)) return [];
+    return this.hints.get(key) ?? [anyRowTag(model.group)];
+  }
+
+  private async tokensFor(
+    prepared: Prepared,
+    { model, query }: KeyedQuery,
+    rowTags: readonly Tag[],
+  ): Promise<Token[] | "locked" | "raced"> {
+    const tags = [...query.tags, ...rowTags];
+    const before = tags.map((tag) => prepared.tokens.get(tag));
+    if (before.includes("")) return "locked";
+    if (before.every((token) => token !== undefined)) return before;
+    // Some row was not suspected. Its token may be taken now if no row of the table was written since PREPARE, which the
+    // tag that every such write touches tells: then the row is as the load saw it.
+    const watched = [...query.tags, anyRowTag(model.group)];
+    if (watched.some((tag) => (prepared.tokens.get(tag) ?? "") === "")) return "raced";
+    const asked = [...new Set([...watched, ...rowTags])];
+    const answers = await this.store.prepare(asked, this.tagTtl());
+    const after = new Map(asked.map((tag, index) => [tag, answers[index] ?? ""]));
+    if (watched.some((tag) => after.get(tag) !== prepared.tokens.get(tag))) return "raced";
+    const tokens = tags.map((tag) => after.get(tag) ?? "");
+    return tokens.includes("") ? "locked" : tokens;
+  }
+}
+
+/** Whether an entry depends on the rows it returns, beyond the tags that its query names. */
+export function needsRowTags(model: EntityModel, query: CachedQuery): boolean {
+  return query.kind !== "count" && query.key !== model.primaryKey && !query.tags.includes(anyRowTag(model.group));
+}

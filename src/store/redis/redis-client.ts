@@ -1,0 +1,64 @@
+/** What the store needs of the client that the user passes in: that it can be copied. An ioredis `Redis` can. */
+export interface RedisLike {
+  readonly isCluster?: boolean;
+  duplicate(override: ConnectionOptions): RedisClient;
+}
+
+/** What the store calls on its own connection. */
+export interface RedisClient {
+  info(section: string): Promise<string>;
+  mget(keys: string[]): Promise<(string | null)[]>;
+  set(key: string, value: string, unit: "PX", ttl: number): Promise<unknown>;
+  unlink(keys: string[]): Promise<number>;
+  evalsha(sha1: string, keyCount: number, ...args: string[]): Promise<unknown>;
+  eval(lua: string, keyCount: number, ...args: string[]): Promise<unknown>;
+  quit(): Promise<unknown>;
+  disconnect(reconnect?: boolean): void;
+  on(event: "connect" | "ready" | "close" | "end", listener: () => void): unknown;
+  on(event: "error", listener: (error: unknown) => void): unknown;
+}
+
+/** How the store's own connection differs from the user's; whatever is not named here is inherited. */
+export interface ConnectionOptions {
+  readonly enableOfflineQueue: false;
+  readonly autoResendUnfulfilledCommands: false;
+  readonly maxRetriesPerRequest: 0;
+  readonly enableReadyCheck: true;
+  readonly enableAutoPipelining: true;
+  readonly autoPipeliningIgnoredCommands: string[];
+  readonly lazyConnect: false;
+  readonly readOnly: false;
+  readonly role: "master";
+  readonly stringNumbers: false;
+  readonly commandTimeout: undefined;
+  readonly retryStrategy: (attempt: number) => number;
+  readonly reconnectOnError: (error: Error) => boolean;
+}
+
+/**
+ * Options of the store's own connection.
+ *
+ * The key prefix names the server, so a command that was composed for one server must never reach another: nothing is
+ * queued while there is no connection, and nothing is sent again. `maxRetriesPerRequest: 0` makes ioredis reject what a
+ * lost connection has left unanswered at once; it would otherwise stay pending for ever.
+ */
+export function connectionOptions(): ConnectionOptions {
+  return {
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    enableReadyCheck: true,
+    enableAutoPipelining: true,
+    autoPipeliningIgnoredCommands: [],
+    lazyConnect: false,
+    readOnly: false,
+    role: "master",
+    stringNumbers: false,
+    // The store has a timer of its own, because ioredis counts from when a pipeline is sent, not from the call.
+    commandTimeout: undefined,
+    // Never gives up, whatever the user's client does: a store that is away must come back by itself.
+    retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 6), 2000),
+    // A primary that became a replica keeps its connections; only a new one finds the new primary.
+    reconnectOnError: (error) => error.message.includes("READONLY"),
+  };
+}

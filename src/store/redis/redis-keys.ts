@@ -1,0 +1,51 @@
+import { createHash } from "node:crypto";
+import type { Tag } from "../../core/tag";
+
+/** Changes whenever entries, tags or guards of two versions of this library must not meet. */
+const FORMAT = "v1";
+
+/**
+ * Every Redis key there is:
+ *
+ * ```
+ * <namespace>:v1:<server id>:{<group>}:g          guard
+ * <namespace>:v1:<server id>:{<group>}:t:<rest>   tag, without the group that it begins with
+ * <namespace>:v1:<server id>:{<group>}:e:<key>    entry
+ * ```
+ *
+ * The scripts count on it that a tag's key is its guard's key with `t:<rest>` in place of the last letter. The braces hold
+ * all keys of a group in one cluster slot, so no brace may come before them: the namespace is escaped.
+ */
+export class RedisKeys {
+  private readonly prefix: string;
+
+  constructor(namespace: string, serverId: string) {
+    this.prefix = `${escapeNamespace(namespace)}:${FORMAT}:${serverId}:{`;
+  }
+
+  guard(group: string): string {
+    return `${this.prefix}${group}}:g`;
+  }
+
+  tag(tag: Tag): string {
+    const end = tag.indexOf("|");
+    return `${this.prefix}${tag.slice(0, end)}}:t:${tag.slice(end + 1)}`;
+  }
+
+  entry(group: string, key: string): string {
+    return `${this.prefix}${group}}:e:${key}`;
+  }
+}
+
+/**
+ * Which server minted the tokens, as 16 characters. A restart from disk or a failover can bring back old entries together
+ * with the old tokens that make them valid; under another server's id they are never asked for.
+ */
+export function serverIdOf(runId: string): string {
+  return createHash("sha256").update(runId).digest("base64url").slice(0, 16);
+}
+
+/** One UTF-16 unit at a time, so that no two namespaces meet. */
+function escapeNamespace(namespace: string): string {
+  return namespace.replace(/[^\w.:-]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}

@@ -1,0 +1,276 @@
+import { decodeEntry, type Entry } from "../../core/entry";
+import { groupBy } from "../../core/group-by";
+import { groupOf, type Tag } from "../../core/tag";
+import { createTokenSource, type Token, type TokenSource } from "../../core/token";
+import { CacheConfigError, CacheStateError, StoreError } from "../../errors";
+import type { FillRequest, ReadAnswer, ReadRequest, Store, StoreContext, UnlockAnswer, UnlockRequest } from "../store";
+import type { RedisLike } from "./redis-client";
+import { RedisConnection } from "./redis-connection";
+import { runScript, scripts } from "./run-script";
+
+/** What the constructor of {@link RedisStore} takes besides the client. */
+export interface RedisStoreOptions {
+  /** Where tokens come from. Default: the operating system's CSPRNG. For tests. */
+  readonly tokens?: TokenSource;
+}
+
+/** Milliseconds that the start may wait for the first connection, if a call may not take longer. */
+const PATIENCE_AT_START = 1000;
+
+/**
+ * Keeps entries and tags in Redis (5 or later), where all processes that use the same database share them.
+ *
+ * The client is only copied: the store opens a connection of its own with the same address and credentials, because a
+ * command must never be queued or sent again (see connectionOptions), and closes only that one. While Redis cannot be
+ * reached, every call rejects at once and the connection is tried again without end.
+ *
+ * @throws CacheConfigError CONFIG_INVALID if `client` is not an ioredis `Redis`
+ * @example
+ * const cache = await attachCache(dataSource, { store: new RedisStore(new Redis("redis://localhost")) });
+ */
+export class RedisStore implements Store {
+  readonly name = "redis";
+  private readonly tokens: TokenSource;
+  private connection: RedisConnection | undefined;
+  private lockTtl = "";
+
+  constructor(
+    private readonly source: RedisLike,
+    options: RedisStoreOptions = {},
+  ) {
+    if (typeof source?.duplicate !== "function") {
+      throw new CacheConfigError(
+        "CONFIG_INVALID",
+        "RedisStore takes an ioredis client: new RedisStore(new Redis(url)).",
+      );
+    }
+    if (source.isCluster === true) {
+      throw new CacheConfigError(
+        "CONFIG_INVALID",
+        "RedisStore takes an ioredis Redis; a Cluster is not supported yet.",
+      );
+    }
+    this.tokens = options.tokens ?? createTokenSource();
+  }
+
+  /**
+   * Connects, and makes the guards of `groups`. Resolves after a second at the latest if Redis cannot be reached.
+   *
+   * @throws StoreError STORE_UNSUPPORTED if the server does not tell its `run_id`
+   * @throws CacheStateError ALREADY_ATTACHED if the store is open; a store serves one cache
+   */
+  async open(context: StoreContext, groups: readonly string[]): Promise<void> {
+    if (this.connection !== undefined) {
+      throw new CacheStateError("ALREADY_ATTACHED", "This RedisStore is open already; give each cache its own.");
+    }
+    const patience = Math.max(context.timeout, PATIENCE_AT_START);
+    this.lockTtl = String(Math.ceil(context.lockTtl));
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(resolve, patience);
+      const settle = (then: () => void) => {
+        clearTimeout(timer);
+        then();
+      };
+      // On every connection: a server that was restarted has no guards, and its quarantine should pass at once too.
+      const onUp = () => void this.makeGuards(groups, patience).finally(() => settle(resolve));
+      this.connection = new RedisConnection(this.source, context, onUp, (error) => settle(() => reject(error)));
+    }).catch(async (error: unknown) => {
+      await this.close();
+      throw error;
+    });
+  }
+
+  async read(requests: readonly ReadRequest[]): Promise<ReadAnswer[]> {
+    if (requests.length === 0) return [];
+    return this.opened().call(async ({ client, keys }) => {
+      const asked = new Set<Tag>();
+      for (const { tags, rowTags = [] } of requests) {
+        for (const tag of tags) asked.add(tag);
+        for (const tag of rowTags) asked.add(tag);
+      }
+      const values = await client.mget([
+        ...requests.map(({ group, key }) => keys.entry(group, key)),
+        ...Array.from(asked, (tag) => keys.tag(tag)),
+      ]);
+      const tokens = new Map<Tag, string | null>();
+      let index = requests.length;
+      for (const tag of asked) tokens.set(tag, values[index++] ?? null);
+
+      const found = requests.map((request, at) => judge(request, values[at] ?? null, tokens));
+      // Row tags that nobody guessed. A later look at them is as good: a token never comes back once it is gone, so one
+      // that is equal now has been equal since this call began.
+      const missing = new Set<Tag>();
+      for (const answer of found) {
+        if ("outcome" in answer) continue;
+        for (const tag of answer.rowTags) if (!tokens.has(tag)) missing.add(tag);
+      }
+      if (missing.size > 0) {
+        const rest = await client.mget(Array.from(missing, (tag) => keys.tag(tag)));
+        let at = 0;
+        for (const tag of missing) tokens.set(tag, rest[at++] ?? null);
+      }
+      return found.map((answer, at) => ("outcome" in answer ? answer : verdict(answer, requests[at]!, tokens)));
+    });
+  }
+
+  async prepare(tags: readonly Tag[], tagTtl: number): Promise<Token[]> {
+    if (tags.length === 0) return [];
+    const token = this.tokens();
+    const groups = byGroup(tags);
+    return this.opened().call(async ({ client, keys }) => {
+      const captured = new Map<Tag, Token>();
+      await Promise.all(
+        Array.from(groups, async ([group, members]) => {
+          const guarded = [keys.guard(group), ...members.map((tag) => keys.tag(tag))];
+          const reply = await runScript(client, scripts().prepare, guarded, [
+            this.lockTtl,
+            token,
+            milliseconds(tagTtl),
+          ]);
+          members.forEach((tag, at) => captured.set(tag, textAt(reply, at)));
+        }),
+      );
+      return tags.map((tag) => captured.get(tag)!);
+    });
+  }
+
+  async fill(entries: readonly FillRequest[]): Promise<void> {
+    if (entries.length === 0) return;
+    await this.opened().call(({ client, keys }) =>
+      Promise.all(
+        entries.map(({ group, key, value, ttl }) => client.set(keys.entry(group, key), value, "PX", Math.ceil(ttl))),
+      ),
+    );
+  }
+
+  async lock(tags: readonly Tag[], holder: string, readTags: readonly Tag[]): Promise<Token[]> {
+    if (tags.length === 0 && readTags.length === 0) return [];
+    const locked = byGroup(tags);
+    const read = byGroup(readTags);
+    return this.opened().call(async ({ client, keys }) => {
+      const captured = new Map<Tag, Token>();
+      await Promise.all(
+        Array.from(new Set([...locked.keys(), ...read.keys()]), async (group) => {
+          const lockTags = locked.get(group) ?? [];
+          const members = read.get(group) ?? [];
+          const guarded = [keys.guard(group), ...[...lockTags, ...members].map((tag) => keys.tag(tag))];
+          const args = [holder, this.lockTtl, String(lockTags.length)];
+          const reply = await runScript(client, scripts().lock, guarded, args);
+          members.forEach((tag, at) => captured.set(tag, textAt(reply, at)));
+        }),
+      );
+      return readTags.map((tag) => captured.get(tag)!);
+    });
+  }
+
+  async unlock(request: UnlockRequest): Promise<UnlockAnswer> {
+    if (request.tags.length === 0) return { held: true, written: 0 };
+    const groups = byGroup(request.tags);
+    return this.opened().call(async ({ client, keys }) => {
+      const replies = await Promise.all(
+        Array.from(groups, ([group, tags]) => {
+          const position = new Map(tags.map((tag, at) => [tag, String(at + 2)]));
+          const entries = request.entries.filter(
+            // Without a locked tag nothing would tell that the entry is the newest.
+            ({ lockedTags, ...entry }) =>
+              entry.group === group && lockedTags.length > 0 && lockedTags.every((tag) => position.has(tag)),
+          );
+          return runScript(
+            client,
+            scripts().unlock,
+            [
+              keys.guard(group),
+              ...tags.map((tag) => keys.tag(tag)),
+              ...entries.map((entry) => keys.entry(group, entry.key)),
+            ],
+            [
+              request.holder,
+              request.token,
+              milliseconds(request.tagTtl),
+              String(tags.length),
+              ...entries.flatMap(({ value, ttl, lockedTags }) => [
+                value,
+                milliseconds(ttl),
+                String(lockedTags.length),
+                ...lockedTags.map((tag) => position.get(tag)!),
+              ]),
+            ],
+          );
+        }),
+      );
+      let held = true;
+      let written = 0;
+      for (const reply of replies) {
+        const [ours, entries] = reply as [number, number];
+        held &&= ours === 1;
+        written += entries;
+      }
+      return { held, written };
+    });
+  }
+
+  async invalidate(tags: readonly Tag[]): Promise<void> {
+    if (tags.length === 0) return;
+    await this.opened().call(({ client, keys }) => client.unlink(tags.map((tag) => keys.tag(tag))));
+  }
+
+  async close(): Promise<void> {
+    const { connection } = this;
+    this.connection = undefined;
+    await connection?.close();
+  }
+
+  private opened(): RedisConnection {
+    if (this.connection !== undefined) return this.connection;
+    throw new StoreError("STORE_UNAVAILABLE", "The store is not open.");
+  }
+
+  private async makeGuards(groups: readonly string[], limit: number): Promise<void> {
+    await this.connection
+      ?.call(
+        ({ client, keys }) =>
+          Promise.all(
+            groups.map((group) => runScript(client, scripts().prepare, [keys.guard(group)], [this.lockTtl, "", "1"])),
+          ),
+        limit,
+      )
+      .catch(() => undefined);
+  }
+}
+
+/** A miss, or the entry as far as the tags that were asked for tell. */
+function judge(request: ReadRequest, value: string | null, tokens: Map<Tag, string | null>): ReadAnswer | Entry {
+  if (value === null) return { outcome: "miss", why: "absent" };
+  const entry = decodeEntry(value);
+  if (entry === undefined) return { outcome: "miss", why: "corrupt" };
+  if (entry.query !== request.query) return { outcome: "miss", why: "collision" };
+  if (entry.tokens.length !== request.tags.length + entry.rowTags.length) return { outcome: "miss", why: "corrupt" };
+  const fresh = request.tags.every((tag, at) => isHeld(tokens.get(tag), entry.tokens[at]));
+  return fresh ? entry : { outcome: "miss", why: "stale", rowTags: entry.rowTags };
+}
+
+/** The answer for an entry whose query tags are good, once its row tags are known. */
+function verdict(entry: Entry, request: ReadRequest, tokens: Map<Tag, string | null>): ReadAnswer {
+  const { rowTags } = entry;
+  const first = request.tags.length;
+  const fresh = rowTags.every((tag, at) => isHeld(tokens.get(tag), entry.tokens[first + at]));
+  return fresh ? { outcome: "hit", payload: entry.payload, rowTags } : { outcome: "miss", why: "stale", rowTags };
+}
+
+/** A mark of a lock never equals a token of an entry, unless something that is not ours wrote the entry. */
+function isHeld(held: string | null | undefined, token: Token | undefined): boolean {
+  return held === token && held !== undefined && held !== "" && !held.startsWith("!");
+}
+
+/** Tags by the group whose guard they are under, each once. */
+function byGroup(tags: readonly Tag[]): Map<string, Tag[]> {
+  return groupBy(new Set(tags), groupOf);
+}
+
+function milliseconds(time: number): string {
+  return String(Math.max(1, Math.ceil(time)));
+}
+
+function textAt(reply: unknown, index: number): Token {
+  return (reply as Token[])[index]!;
+}

@@ -1,0 +1,88 @@
+--[[
+  What every command does with guards and tags. run-script.ts puts this file in front of each command.
+
+  A guard is a hash without TTL, one per group:
+    q            end of the quarantine (ms, TIME of this server)
+    t:<rest>     the holders of one locked tag, "holder=deadline holder=deadline" (deadlines in ms, TIME of this server)
+  KEYS[1] is always the guard. A tag key is the guard's key with "t:<rest>" in place of the last letter, so the field of
+  a tag is the end of its key, whatever prefix the client has put in front of both.
+
+  A value of a foreign type under one of our keys is deleted and counts as missing: it costs misses, and only once.
+]]
+local guard = KEYS[1]
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function field_of(tag)
+  return string.sub(tag, #guard)
+end
+
+-- Lua would print 1.7e+12, and lose what follows.
+local function integer(number)
+  return string.format("%.0f", number)
+end
+
+-- The token of a tag or the mark of its lock; false if there is none.
+local function read_tag(tag)
+  local value = redis.pcall("GET", tag)
+  if type(value) == "table" then
+    redis.call("DEL", tag)
+    return false
+  end
+  return value
+end
+
+local function is_token(value)
+  return value and string.sub(value, 1, 1) ~= "!"
+end
+
+-- nil if the guard is not there: it was never made, or it was evicted or flushed together with the locks it listed.
+local function quarantine_end()
+  local value = redis.pcall("HGET", guard, "q")
+  if type(value) == "table" then
+    redis.call("DEL", guard)
+    return nil
+  end
+  return tonumber(value)
+end
+
+-- True while locks may be alive that a lost guard had listed; makes the guard if it is lost. An end that no quarantine
+-- can have (a foreign value, a clock that was set back) starts a new one, so that it cannot last for years.
+local function in_quarantine(lock_ttl)
+  local ends = quarantine_end()
+  if not ends or ends > now + 10 * lock_ttl then
+    ends = now + lock_ttl
+    redis.call("HSET", guard, "q", integer(ends))
+  end
+  return now < ends
+end
+
+-- The holders of a tag, dead ones included, in the order in which they came: { { name, deadline }, ... }.
+local function holders_of(field)
+  local holders = {}
+  local text = redis.call("HGET", guard, field)
+  if text then
+    for name, deadline in string.gmatch(text, "(%S+)=(%d+)") do
+      holders[#holders + 1] = { name, tonumber(deadline) }
+    end
+  end
+  return holders
+end
+
+local function any_alive(holders)
+  for _, holder in ipairs(holders) do
+    if holder[2] > now then
+      return true
+    end
+  end
+  return false
+end
+
+-- The other way round: the text of a field.
+local function holders_text(holders)
+  local words = {}
+  for index, holder in ipairs(holders) do
+    words[index] = holder[1] .. "=" .. integer(holder[2])
+  end
+  return table.concat(words, " ")
+end

@@ -1,0 +1,64 @@
+--[[
+  Marks tags as being written, or renews the deadlines of a holder.
+
+  KEYS[1]        guard of the group
+  KEYS[2..n+1]   tags to lock
+  KEYS[n+2..]    tags that an entry will be written through under, but which are not locked
+  ARGV[1]        holder, without blanks
+  ARGV[2]        lock TTL (ms)
+  ARGV[3]        n
+
+  Replies a list with one text per tag that is not locked: its token at this moment; "" if it is missing or locked or the
+  group in quarantine.
+]]
+local holder = ARGV[1]
+local lock_ttl = tonumber(ARGV[2])
+local last_locked = tonumber(ARGV[3]) + 1
+
+local quarantined = in_quarantine(lock_ttl)
+
+-- Captured now and not at unlock: a bulk write between this transaction's COMMIT and its unlock moves the epoch, and the
+-- entry must not carry the moved one.
+local tokens = {}
+for index = last_locked + 1, #KEYS do
+  local tag = KEYS[index]
+  local value = read_tag(tag)
+  local usable = is_token(value) and not quarantined and #holders_of(field_of(tag)) == 0
+  tokens[index - last_locked] = usable and value or ""
+end
+
+for index = 2, last_locked do
+  local tag = KEYS[index]
+  local field = field_of(tag)
+  local kept = {}
+  local renewed = false
+  for _, other in ipairs(holders_of(field)) do
+    if other[1] == holder then
+      renewed = true
+    elseif other[2] > now then
+      kept[#kept + 1] = other
+    end
+  end
+  -- The mark tells at unlock that nobody else had the tag meanwhile. A holder who is here now may commit after us and be gone
+  -- before we look (a statement outside of a transaction locks before it has its row), and renewing must not wipe out the
+  -- trace of one who came since: both leave a mark that is nobody's.
+  local mark = "!" .. holder
+  if #kept > 0 or (renewed and read_tag(tag) ~= mark) then
+    mark = "!"
+  end
+  kept[#kept + 1] = { holder, now + lock_ttl }
+  redis.call("HSET", guard, field, holders_text(kept))
+  -- The mark may expire: the guard decides. Past the deadline it says nothing that a missing tag does not say.
+  redis.call("SET", tag, mark, "PX", integer(2 * lock_ttl))
+end
+
+-- Locks of writers that crashed and whose tags nobody asks for again would pile up. Redis before 6.2 has no HRANDFIELD.
+local fields = redis.pcall("HRANDFIELD", guard, 2)
+if not fields.err then
+  for _, field in ipairs(fields) do
+    if field ~= "q" and not any_alive(holders_of(field)) then
+      redis.call("HDEL", guard, field)
+    end
+  end
+end
+return tokens

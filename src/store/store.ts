@@ -1,0 +1,130 @@
+import type { Tag } from "../core/tag";
+import type { Token } from "../core/token";
+
+/**
+ * Where entries and tags live. One contract, one suite (test/contract); a store that passes it keeps the promise of
+ * docs/consistency.md. Every method rejects with a StoreError when the store cannot be reached or does not answer in
+ * time, and the caller then assumes nothing about what happened.
+ */
+export interface Store {
+  /** A word for messages and statistics: "redis", "memory". */
+  readonly name: string;
+
+  /**
+   * Gets ready and creates the guards of `groups`, so that a quarantine passes before the first read. Best effort:
+   * resolves too when the store cannot be reached, which the store then keeps trying.
+   */
+  open(context: StoreContext, groups: readonly string[]): Promise<void>;
+
+  /** Asks for several entries in one round trip. The answers come in the order of the requests. */
+  read(requests: readonly ReadRequest[]): Promise<ReadAnswer[]>;
+
+  /**
+   * The tokens to fill with, captured before the database is asked; missing ones are minted.
+   *
+   * @returns one token per tag; "" for a tag that is locked, and "" for all tags of a group in quarantine: an entry
+   *   that depends on such a tag must not be filled
+   */
+  prepare(tags: readonly Tag[], tagTtl: number): Promise<Token[]>;
+
+  /** Stores entries. Comes it too late, the entry carries old tokens and is never served. */
+  fill(entries: readonly FillRequest[]): Promise<void>;
+
+  /**
+   * Marks tags as being written: nothing that depends on them is served or filled until `unlock`, or until the lock
+   * TTL has passed. Calling it again with the same holder renews the deadline.
+   *
+   * @param holder unique per transaction
+   * @param readTags tags that the caller does not lock but will write through under
+   * @returns the tokens of `readTags` at this moment; "" where one is missing or locked
+   */
+  lock(tags: readonly Tag[], holder: string, readTags: readonly Tag[]): Promise<Token[]>;
+
+  /** Ends a lock after COMMIT or ROLLBACK; see {@link UnlockRequest}. */
+  unlock(request: UnlockRequest): Promise<UnlockAnswer>;
+
+  /** Makes everything that depends on these tags unreadable, at once and without a lock. */
+  invalidate(tags: readonly Tag[]): Promise<void>;
+
+  /** Releases what the store opened itself; a client that the user passed in stays open. */
+  close(): Promise<void>;
+}
+
+/** What a store gets from the cache that opens it. */
+export interface StoreContext {
+  /** Prefix of every key; one per database. */
+  readonly namespace: string;
+  /** Milliseconds after which a lock whose holder died is void; also the length of a quarantine. */
+  readonly lockTtl: number;
+  /** Milliseconds that one call may take. */
+  readonly timeout: number;
+  /** Called when a connection was lost or found again; never throws. */
+  readonly onStateChange?: (state: "up" | "down", cause?: unknown) => void;
+}
+
+/** One entry that is asked for. */
+export interface ReadRequest {
+  readonly key: string;
+  /** The group whose slot the entry shares. */
+  readonly group: string;
+  /** Which query it must be the result of. */
+  readonly query: string;
+  /** The tags that the query names. */
+  readonly tags: readonly Tag[];
+  /** The row tags that the entry probably has: a right guess saves a round trip, a wrong one costs nothing else. */
+  readonly rowTags?: readonly Tag[];
+}
+
+/**
+ * hit: every tag present, unlocked and equal to the token in the entry. Misses say why:
+ * absent (nothing there), stale (a tag has changed or is locked), corrupt (not an entry of ours), collision (an entry of
+ * another query, so the key builder is not unique).
+ */
+export type ReadAnswer =
+  | { readonly outcome: "hit"; readonly payload: string; readonly rowTags: readonly Tag[] }
+  | {
+      readonly outcome: "miss";
+      readonly why: "absent" | "stale" | "corrupt" | "collision";
+      /** The row tags of the entry that was found: a good guess of what the next fill will depend on. */
+      readonly rowTags?: readonly Tag[];
+    };
+
+/** One entry to store. */
+export interface FillRequest {
+  readonly key: string;
+  readonly group: string;
+  /** An encoded entry (core/entry.ts). */
+  readonly value: string;
+  /** Milliseconds. */
+  readonly ttl: number;
+}
+
+/** The end of a lock, with the entries to write through. */
+export interface UnlockRequest {
+  readonly tags: readonly Tag[];
+  readonly holder: string;
+  /**
+   * The token that tags get under which something is written through. Empty `entries` delete every tag.
+   */
+  readonly token: Token;
+  /** Milliseconds that a tag with a new token lives. */
+  readonly tagTtl: number;
+  /**
+   * Written only if, for every one of `lockedTags`, this holder's record is live, nobody else holds or held the tag
+   * since, and no quarantine runs. Must be empty after a rollback.
+   */
+  readonly entries: readonly WriteThroughRequest[];
+}
+
+/** An entry whose tags are all locked by the caller, but for those whose token was captured at the lock. */
+export interface WriteThroughRequest extends FillRequest {
+  readonly lockedTags: readonly Tag[];
+}
+
+/** What became of a lock. */
+export interface UnlockAnswer {
+  /** False if the lock had been lost (expired, or its guard was gone): worth a warning, never a stale read. */
+  readonly held: boolean;
+  /** How many of the entries were written. */
+  readonly written: number;
+}

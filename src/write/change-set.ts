@@ -1,0 +1,171 @@
+import { anyRowTag, epochTag, type Tag } from "../core/tag";
+import { keyTag } from "../metadata/cached-query";
+import type { Schema, TableModel } from "../metadata/schema";
+import type { Binding, Operand, RowTarget } from "../sql/row-target";
+import type { SqlStatement } from "../sql/statement";
+
+/** A written row: its primary key as the database has it, and whether lookups may find it now that did not before. */
+export interface WrittenRow {
+  readonly values: readonly unknown[];
+  readonly decided: boolean;
+}
+
+/** More rows than this in one table and transaction, and the epoch takes their place: LOCK must stay short. */
+const MOST_ROWS = 1000;
+
+/** What a transaction, or one statement, did to one table. */
+export class TableChanges {
+  /** Rows were written that are not known: everything of the table is touched. */
+  wholeTable = false;
+  /** By the tag of their primary key. */
+  readonly rows = new Map<Tag, WrittenRow>();
+  /** Rows that statements inserted without saying which. */
+  inserted = 0;
+  /** Rows that events said were inserted. */
+  announced = 0;
+
+  constructor(readonly table: TableModel) {}
+
+  addRow(values: readonly unknown[], decided: boolean): boolean {
+    const { primaryKey, group } = this.table;
+    const tag = primaryKey === undefined ? undefined : keyTag(group, primaryKey, values);
+    if (tag === undefined) return false;
+    this.rows.set(tag, { values, decided: decided || this.rows.get(tag)?.decided === true });
+    return true;
+  }
+
+  /** Whether the epoch stands for all of it. */
+  isCoarse(): boolean {
+    return this.wholeTable || this.inserted > this.announced || this.rows.size > MOST_ROWS;
+  }
+
+  /** The tags of rows; those of declared keys come from the rows themselves, see after-image.ts. */
+  tags(): Tag[] {
+    const { group } = this.table;
+    if (this.isCoarse()) return [epochTag(group)];
+    return this.rows.size === 0 ? [] : [anyRowTag(group), ...this.rows.keys()];
+  }
+
+  merge(other: TableChanges): void {
+    this.wholeTable ||= other.wholeTable;
+    this.inserted += other.inserted;
+    this.announced += other.announced;
+    for (const { values, decided } of other.rows.values()) this.addRow(values, decided);
+  }
+}
+
+/** What changed, as data; nothing here touches a database or a store. */
+export class ChangeSet {
+  readonly tables = new Map<string, TableChanges>();
+  /** Words for events and logs: what wrote. */
+  readonly causes = new Set<string>();
+
+  constructor(private readonly schema: Schema) {}
+
+  isEmpty(): boolean {
+    return this.tables.size === 0;
+  }
+
+  table(model: TableModel): TableChanges {
+    const known = this.tables.get(model.group);
+    if (known !== undefined) return known;
+    const created = new TableChanges(model);
+    this.tables.set(model.group, created);
+    return created;
+  }
+
+  merge(other: ChangeSet): void {
+    for (const changes of other.tables.values()) this.table(changes.table).merge(changes);
+    for (const cause of other.causes) if (this.causes.size < 5) this.causes.add(cause);
+  }
+
+  /** Everything that any entry depends on. */
+  touchEverything(cause: string): void {
+    for (const group of this.schema.groups) this.touchGroup(group);
+    this.causes.add(cause);
+  }
+
+  /** What a statement writes, by its text and parameters. */
+  addStatement(statement: SqlStatement, parameters: readonly unknown[]): void {
+    if (statement.kind !== "write") return;
+    const { names, target } = statement;
+    if (names === "unknown" || [...names].some((name) => this.schema.views.has(name))) {
+      this.touchEverything("a statement whose tables are not known");
+      return;
+    }
+    const tables = [...names].flatMap((name) => this.schema.tablesNamed(name));
+    const [only, ...others] = target === undefined ? [] : this.schema.tablesNamed(target.table);
+    if (tables.length > 0) this.causes.add(`${target?.operation ?? "statement on"} ${tables.map((table) => table.group).join(", ")}`);
+    // A value may be spelt like a table's name: the exact form names one table and nothing else that counts.
+    if (target !== undefined && only !== undefined && others.length === 0 && isAlone(only, tables)) {
+      this.addTarget(only, target, parameters);
+    } else {
+      for (const table of tables) this.touchTable(table);
+    }
+  }
+
+  private addTarget(table: TableModel, target: RowTarget, parameters: readonly unknown[]): void {
+    for (const group of cascadesOf(table, target)) this.touchGroup(group);
+    if (table.primaryKey === undefined) return;
+    const changes = this.table(table);
+    if (target.operation === "insert") return insertRows(changes, target, parameters);
+    const movesRow = table.primaryKey.columns.some(({ databaseName }) => target.sets.has(databaseName.toLowerCase()));
+    const decided = [...target.sets].some((column) => table.deciding.has(column));
+    for (const row of target.rows) {
+      const values = movesRow ? undefined : primaryKeyIn(table, row, parameters);
+      if (values === undefined || !changes.addRow(values, decided)) changes.wholeTable = true;
+    }
+  }
+
+  /** Unknown rows of a table, and whatever the database may change because of them. */
+  private touchTable(table: TableModel): void {
+    this.touchGroup(table.group);
+    for (const group of table.cascades.onDelete) this.touchGroup(group);
+    for (const { groups } of table.cascades.onUpdate) for (const group of groups) this.touchGroup(group);
+  }
+
+  private touchGroup(group: string): void {
+    const table = this.schema.tableOf(group);
+    if (table?.primaryKey !== undefined) this.table(table).wholeTable = true;
+  }
+}
+
+function isAlone(table: TableModel, tables: readonly TableModel[]): boolean {
+  return tables.every((other) => other === table || other.primaryKey === undefined);
+}
+
+/**
+ * Rows whose primary key stands in the statement are known; the others wait for their afterInsert event. Ids that a driver
+ * reckons from the first or last of several rows are not believed: an increment other than one makes them wrong.
+ */
+function insertRows(changes: TableChanges, target: RowTarget, parameters: readonly unknown[]): void {
+  const { table } = changes;
+  for (const row of target.rows) {
+    const values = primaryKeyIn(table, row, parameters);
+    if (values !== undefined && changes.addRow(values, table.deciding.size > 0)) continue;
+    changes.inserted += 1;
+    if (target.rows.length > 1 && !target.returning) changes.wholeTable = true;
+  }
+}
+
+function cascadesOf(table: TableModel, target: RowTarget): string[] {
+  if (target.operation === "delete") return [...table.cascades.onDelete];
+  return table.cascades.onUpdate
+    .filter(({ columns }) => [...columns].some((column) => target.sets.has(column)))
+    .flatMap(({ groups }) => [...groups]);
+}
+
+function primaryKeyIn(table: TableModel, row: Binding, parameters: readonly unknown[]): unknown[] | undefined {
+  const values: unknown[] = [];
+  for (const { databaseName } of table.primaryKey?.columns ?? []) {
+    const operand = row.get(databaseName.toLowerCase());
+    const value = operand === undefined ? undefined : valueOf(operand, parameters);
+    if (value === undefined || value === null) return undefined;
+    values.push(value);
+  }
+  return values;
+}
+
+function valueOf(operand: Operand, parameters: readonly unknown[]): unknown {
+  return "literal" in operand ? operand.literal : parameters[operand.parameter];
+}

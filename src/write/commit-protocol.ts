@@ -1,0 +1,155 @@
+import type { Clock } from "../core/clock";
+import type { Tag } from "../core/tag";
+import type { Token, TokenSource } from "../core/token";
+import { LockError } from "../errors";
+import type { CacheReporter } from "../events";
+import type { CacheLogger, Consistency } from "../options";
+import type { Store, WriteThroughRequest } from "../store/store";
+import type { PendingInvalidations } from "./pending-invalidations";
+
+/** What has to be locked before a COMMIT. */
+export interface LockPlan {
+  readonly tags: readonly Tag[];
+  /** Tags whose tokens entries that are written through will carry; captured at the lock. */
+  readonly readTags: readonly Tag[];
+  /** What writes, for events. */
+  readonly cause: string;
+}
+
+/** Tags in the hands of a writer, from LOCK to UNLOCK. */
+export interface HeldLock {
+  readonly holder: string;
+  readonly tags: ReadonlySet<Tag>;
+  /** Tokens of the read tags; a missing one means that nothing may be written through under it. */
+  readonly tokens: ReadonlyMap<Tag, Token>;
+  /** False in relaxed mode, and in available mode when the store did not answer. */
+  readonly locked: boolean;
+  /** When LOCK was sent, on the monotonic clock. */
+  readonly since: number;
+}
+
+/** What the protocol needs of the cache around it. */
+export interface CommitProtocolOptions {
+  readonly store: Store;
+  readonly pending: PendingInvalidations;
+  readonly consistency: Consistency;
+  readonly lockTtl: number;
+  /** Milliseconds that a tag with a new token lives. */
+  readonly tagTtl: () => number;
+  readonly tokens: TokenSource;
+  readonly clock: Clock;
+  readonly reporter: CacheReporter;
+  readonly logger: CacheLogger;
+}
+
+const MOST_ATTEMPTS = 3;
+
+/** LOCK -> COMMIT -> UNLOCK; see docs/architecture.md for why each step is there. */
+export class CommitProtocol {
+  constructor(private readonly options: CommitProtocolOptions) {}
+
+  /**
+   * Locks what a plan names, or adds it to what is held already.
+   *
+   * @throws LockError in strict mode, `LOCK_FAILED` if the store does not answer, `LOCK_TOO_SLOW` if it answers too late for
+   *   a COMMIT to be safe under the lock
+   */
+  async lock(plan: LockPlan, held?: HeldLock): Promise<HeldLock> {
+    const tags = new Set([...(held?.tags ?? []), ...plan.tags]);
+    const holder = held?.holder ?? this.options.tokens();
+    const since = this.options.clock.monotonic();
+    const unlocked: HeldLock = { holder, tags, tokens: new Map(), locked: false, since };
+    if (this.options.consistency === "relaxed") return unlocked;
+    try {
+      return await this.lockInTime(plan, tags, holder);
+    } catch (cause) {
+      this.options.reporter.emit("storeError", { operation: "lock", error: cause });
+      // LOCK may have arrived although its answer did not: what it left is void after the lock TTL, or now.
+      void this.unlock(unlocked, []).catch(() => undefined);
+      if (this.options.consistency === "strict") throw strictError(cause);
+      return unlocked;
+    }
+  }
+
+  /** Whether a COMMIT sent now is safe: the lock outlives it by half its TTL. */
+  isFresh(held: HeldLock): boolean {
+    return !held.locked || this.options.clock.monotonic() - held.since < this.options.lockTtl / 2;
+  }
+
+  /** Keeps a lock alive while its COMMIT or statement is under way; the returned function stops that. */
+  keepAlive(held: HeldLock): () => void {
+    if (!held.locked) return () => undefined;
+    const renew = () => void this.options.store.lock([...held.tags], held.holder, []).catch(() => undefined);
+    const timer = setInterval(renew, this.options.lockTtl / 3);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
+
+  /**
+   * Ends a lock. Never rejects: the rows are committed, and a caller who was told otherwise would write them twice.
+   *
+   * @param outcome unknown counts as committed, but nothing is written through
+   */
+  async release(
+    held: HeldLock,
+    outcome: "committed" | "rolled-back" | "unknown",
+    cause: string,
+    entries: (token: Token) => readonly WriteThroughRequest[] = () => [],
+  ): Promise<void> {
+    const { reporter, logger, store, pending } = this.options;
+    const tags = [...held.tags];
+    if (!held.locked && outcome === "rolled-back") return;
+    try {
+      if (held.locked) {
+        const token = this.options.tokens();
+        const requests = outcome === "committed" ? entries(token) : [];
+        const answer = await this.unlock(held, requests, token);
+        if (!answer.held) {
+          logger.warn(
+            `A lock was lost before its COMMIT had returned (${cause}). If COMMITs take long, raise the option lockTtl.`,
+          );
+        }
+      } else {
+        await store.invalidate(tags);
+      }
+      if (outcome !== "rolled-back") reporter.emit("invalidate", { tags, cause });
+    } catch (error) {
+      reporter.emit("storeError", { operation: "unlock", error });
+      pending.add(tags);
+    }
+  }
+
+  private unlock(held: HeldLock, entries: readonly WriteThroughRequest[], token = this.options.tokens()) {
+    const { store, tagTtl } = this.options;
+    return store.unlock({ tags: [...held.tags], holder: held.holder, token, tagTtl: tagTtl(), entries });
+  }
+
+  private async lockInTime(plan: LockPlan, tags: ReadonlySet<Tag>, holder: string): Promise<HeldLock> {
+    const { store, clock, lockTtl, reporter } = this.options;
+    for (let attempt = 1; ; attempt += 1) {
+      const since = clock.monotonic();
+      const tokens = await store.lock([...tags], holder, plan.readTags);
+      const found = plan.readTags.map((tag, index) => [tag, tokens[index] ?? ""] as const);
+      const held: HeldLock = { holder, tags, tokens: new Map(found.filter(([, token]) => token !== "")), locked: true, since };
+      if (this.isFresh(held)) {
+        reporter.emit("lock", { tags: [...tags], cause: plan.cause });
+        return held;
+      }
+      if (attempt === MOST_ATTEMPTS) {
+        throw new LockError(
+          "LOCK_TOO_SLOW",
+          `The store took ${Math.round(clock.monotonic() - since)} ms to lock, more than half of lockTtl (${lockTtl} ms).`,
+        );
+      }
+    }
+  }
+}
+
+function strictError(cause: unknown): LockError {
+  if (cause instanceof LockError) return cause;
+  return new LockError(
+    "LOCK_FAILED",
+    "The cache could not be locked, so nothing was committed. Try again, or use consistency \"available\" to commit without the cache.",
+    { cause },
+  );
+}

@@ -1,0 +1,56 @@
+import { anyRowTag, epochTag, type Tag } from "../core/tag";
+import type { EntityModel } from "../metadata/entity-model";
+import type { ChangeSet, TableChanges, WrittenRow } from "./change-set";
+import type { LockPlan } from "./commit-protocol";
+
+/** Rows of one entity to put into the cache after COMMIT. */
+export interface WriteThroughRows {
+  readonly model: EntityModel;
+  readonly rows: readonly WrittenRow[];
+}
+
+/** A lock plan, and what may be written through under it. */
+export interface WritePlan extends LockPlan {
+  readonly writeThrough: readonly WriteThroughRows[];
+}
+
+/** Reads the declared keys of rows inside of the transaction that wrote them; see row-reader.ts. */
+export type KeyTagReader = (changes: TableChanges, rows: readonly WrittenRow[]) => Promise<readonly Tag[] | undefined>;
+
+/** More rows than this per transaction are invalidated only. */
+const MOST_WRITTEN_THROUGH = 200;
+
+/**
+ * Which tags a COMMIT must lock. The rule of exactness: a tag is computed only from values that the transaction wrote or
+ * read of its own rows; what is not known so is replaced by the epoch.
+ *
+ * @param readKeyTags undefined for a statement outside of a transaction, whose rows cannot be read before it runs
+ */
+export async function planWrite(changes: ChangeSet, readKeyTags: KeyTagReader | undefined): Promise<WritePlan> {
+  const tags = new Set<Tag>();
+  const readTags = new Set<Tag>();
+  const writeThrough: WriteThroughRows[] = [];
+  let room = MOST_WRITTEN_THROUGH;
+  for (const table of changes.tables.values()) {
+    const own = await tagsOf(table, readKeyTags);
+    for (const tag of own) tags.add(tag);
+    const epoch = epochTag(table.table.group);
+    if (own.has(epoch) || table.rows.size > room) continue;
+    const models = table.table.models.filter(({ settings }) => settings.strategy === "write-through");
+    if (models.length === 0 || table.rows.size === 0) continue;
+    room -= table.rows.size;
+    readTags.add(epoch);
+    writeThrough.push(...models.map((model) => ({ model, rows: [...table.rows.values()] })));
+  }
+  return { tags: [...tags], readTags: [...readTags], cause: [...changes.causes].join("; "), writeThrough };
+}
+
+async function tagsOf(changes: TableChanges, readKeyTags: KeyTagReader | undefined): Promise<ReadonlySet<Tag>> {
+  const { table } = changes;
+  const tags = changes.tags();
+  const epoch = new Set([epochTag(table.group)]);
+  const decided = [...changes.rows.values()].filter((row) => row.decided);
+  if (changes.isCoarse() || table.keys.length === 0 || decided.length === 0) return new Set(tags);
+  const keyTags = await readKeyTags?.(changes, decided);
+  return keyTags === undefined ? epoch : new Set([...tags, anyRowTag(table.group), ...keyTags]);
+}

@@ -1,0 +1,68 @@
+import { epochTag, type Tag } from "../core/tag";
+import type { Store } from "../store/store";
+
+/** More tags than this, and the epochs of their tables take their place. */
+const MOST_TAGS = 10_000;
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 2000;
+
+/**
+ * Invalidations that the store did not take. Until it has taken them all, this process reads from the database: what it has
+ * committed itself must not come back to it stale.
+ */
+export class PendingInvalidations {
+  private tags = new Set<Tag>();
+  private timer: NodeJS.Timeout | undefined;
+  private delay = FIRST_RETRY_MS;
+  private draining: Promise<void> | undefined;
+
+  constructor(
+    private readonly store: Store,
+    private readonly groups: () => readonly string[],
+  ) {}
+
+  get size(): number {
+    return this.tags.size;
+  }
+
+  add(tags: readonly Tag[]): void {
+    for (const tag of tags) this.tags.add(tag);
+    if (this.tags.size > MOST_TAGS) this.tags = new Set(this.groups().map(epochTag));
+    this.schedule();
+  }
+
+  /** Tries once, now; on failure it goes on by itself with growing pauses. */
+  drain(): Promise<void> {
+    if (this.tags.size === 0) return Promise.resolve();
+    this.draining ??= this.tryOnce().finally(() => {
+      this.draining = undefined;
+      if (this.tags.size > 0) this.schedule();
+    });
+    return this.draining;
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+
+  private async tryOnce(): Promise<void> {
+    const batch = [...this.tags];
+    try {
+      await this.store.invalidate(batch);
+      for (const tag of batch) this.tags.delete(tag);
+      this.delay = FIRST_RETRY_MS;
+    } catch {
+      this.delay = Math.min(LAST_RETRY_MS, this.delay * 2);
+    }
+  }
+
+  private schedule(): void {
+    if (this.timer !== undefined) return;
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      void this.drain();
+    }, this.delay);
+    this.timer.unref();
+  }
+}

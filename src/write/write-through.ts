@@ -1,0 +1,93 @@
+import type { QueryRunner } from "typeorm";
+import { UnencodableValue } from "../codec/raw-value";
+import type { RawRow, RowCodec } from "../codec/row-codec";
+import { encodeEntry } from "../core/entry";
+import { epochTag, type Tag } from "../core/tag";
+import type { Token } from "../core/token";
+import { jitteredTtl } from "../core/ttl";
+import { KeyBuilderError } from "../errors";
+import { cachedQuery, entryKey, isKeyValue, keyTag } from "../metadata/cached-query";
+import type { EntityModel, Key } from "../metadata/entity-model";
+import type { WriteThroughRequest } from "../store/store";
+import type { HeldLock } from "./commit-protocol";
+import type { WriteThroughRows } from "./lock-planner";
+import { readEntityRows } from "./row-reader";
+
+/** Makes entries of rows that were just committed. */
+export interface WriteThroughOptions {
+  readonly namespace: string;
+  readonly codecOf: (model: EntityModel) => RowCodec;
+  readonly onEntry: (entity: string, key: string) => void;
+}
+
+/** The rows of one entity as the database has them. */
+export interface CommittedRows {
+  readonly model: EntityModel;
+  readonly rows: readonly RawRow[];
+}
+
+/**
+ * Reads rows after COMMIT and before UNLOCK, outside of any transaction. Only then does a plain read return what is
+ * committed whatever the isolation level was, what a deferred trigger made of it included; and every writer that could have
+ * changed it since shows in the lock, so that UNLOCK refuses the entry.
+ */
+export function readCommitted(runner: QueryRunner, plan: readonly WriteThroughRows[]): Promise<CommittedRows[]> {
+  return Promise.all(plan.map(async ({ model, rows }) => ({ model, rows: await readEntityRows(runner, model, rows) })));
+}
+
+/** One entry per row and unique key, for those whose tags are all in our hands or were captured at the lock. */
+export function writeThroughEntries(
+  committed: readonly CommittedRows[],
+  held: HeldLock,
+  token: Token,
+  options: WriteThroughOptions,
+): WriteThroughRequest[] {
+  return committed.flatMap(({ model, rows }) => {
+    const epoch = held.tokens.get(epochTag(model.group));
+    if (epoch === undefined) return [];
+    return rows.flatMap((row) =>
+      model.keys.filter(isWritable).flatMap((key) => entryOf(model, key, row, { held, epoch, token }, options) ?? []),
+    );
+  });
+}
+
+/** A transformer makes what a reader compares with differ from what the row holds. */
+function isWritable(key: Key): boolean {
+  return key.unique && key.columns.every(({ column }) => column.transformer === undefined);
+}
+
+function entryOf(
+  model: EntityModel,
+  key: Key,
+  row: RawRow,
+  tokens: { readonly held: HeldLock; readonly epoch: Token; readonly token: Token },
+  options: WriteThroughOptions,
+): WriteThroughRequest | undefined {
+  const codec = options.codecOf(model);
+  const values = codec.valuesOf(row, key.columns);
+  const own = keyTag(model.group, key, values);
+  const primary = keyTag(model.group, model.primaryKey, codec.valuesOf(row, model.primaryKey.columns));
+  if (own === undefined || primary === undefined || !values.every(isKeyValue)) return undefined;
+  const rowTags: Tag[] = key === model.primaryKey ? [] : [primary];
+  const lockedTags = [own, ...rowTags];
+  if (!lockedTags.every((tag) => tokens.held.tags.has(tag))) return undefined;
+  try {
+    const query = cachedQuery(model, "row", key, values, values);
+    const value = encodeEntry({
+      query: query.text,
+      rowTags,
+      tokens: [tokens.epoch, ...lockedTags.map(() => tokens.token)],
+      payload: codec.encode([row]),
+    });
+    const request = { key: entryKey(options.namespace, model, query), group: model.group, value, ttl: ttlOf(model), lockedTags };
+    options.onEntry(model.name, request.key);
+    return request;
+  } catch (error) {
+    if (error instanceof UnencodableValue || error instanceof KeyBuilderError) return undefined;
+    throw error;
+  }
+}
+
+function ttlOf({ settings }: EntityModel): number {
+  return jitteredTtl(settings.ttl, settings.jitter, Math.random());
+}
