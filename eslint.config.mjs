@@ -6,6 +6,7 @@ import tseslint from "typescript-eslint";
 
 const LEAVES = ["errors", "events", "options"];
 const LOWER = ["near-cache", "feed", "store", "codec", "metadata", "sql"];
+const EVERYTHING = ["core", ...LOWER, "telemetry", "read", "write"];
 
 /**
  * Folders and root files of src, lowest first: what each may import from src, and which of the guarded packages. An import
@@ -22,12 +23,13 @@ const LAYERS = {
   feed: { imports: ["core"], packages: ["ioredis"] },
   "near-cache": { imports: ["core"] },
   telemetry: { imports: ["core"] },
-  // These two meet only in attach-cache.
+  // These two meet only in coherent-cache.
   read: { imports: ["core", ...LOWER], packages: ["typeorm"] },
   write: { imports: ["core", ...LOWER], packages: ["typeorm"] },
-  "attach-cache": { imports: ["core", ...LOWER, "telemetry", "read", "write"], packages: ["typeorm"] },
-  nest: { imports: ["core", ...LOWER, "telemetry", "read", "write", "attach-cache"], packages: ["typeorm"] },
-  index: { imports: ["core", ...LOWER, "telemetry", "read", "write", "attach-cache"] },
+  "coherent-cache": { file: true, imports: EVERYTHING, packages: ["typeorm"] },
+  "attach-cache": { file: true, imports: [...EVERYTHING, "coherent-cache"], packages: ["typeorm"] },
+  nest: { imports: [...EVERYTHING, "coherent-cache", "attach-cache"], packages: ["typeorm"] },
+  index: { file: true, imports: [...EVERYTHING, "coherent-cache", "attach-cache"] },
 };
 
 /** Packages that only some layers know: ioredis by its types alone, since the client is the user's. */
@@ -41,9 +43,8 @@ if (unlisted.length > 0) throw new Error(`eslint.config.mjs: LAYERS does not lis
 /** Everything that begins with this, but for the names in `except`. */
 const beginning = (start, except) => `^${start}(?!(?:${except.join("|")})(?:/|$))`;
 
-function layerRules([layer, { imports, only, packages = [] }]) {
-  const isFolder = !["attach-cache", "index"].includes(layer);
-  const depth = isFolder ? layer.split("/").length : 0;
+function layerRules([layer, { file = false, imports, only, packages = [] }]) {
+  const depth = file ? 0 : layer.split("/").length;
   const up = depth === 0 ? "\\./" : `(?:\\.\\./){${depth}}`;
   const allowed = [...imports, ...(layer === "core" ? [] : LEAVES)];
   const patterns = [
@@ -62,7 +63,7 @@ function layerRules([layer, { imports, only, packages = [] }]) {
     }
   }
   return {
-    files: [isFolder ? `src/${layer}/**/*.ts` : `src/${layer}.ts`],
+    files: [file ? `src/${layer}.ts` : `src/${layer}/**/*.ts`],
     // A nested folder has rules of its own.
     ignores: Object.keys(LAYERS)
       .filter((other) => other.startsWith(`${layer}/`))

@@ -1,7 +1,7 @@
-// Runs a TypeScript file without a build: `node scripts/run-ts.cjs example-app/main.ts --typeorm-0.3`. Types are stripped,
+// Runs a TypeScript file without a build: `node scripts/run-ts.cjs example-app/main.ts --typeorm 0.3`. Types are stripped,
 // not checked. For what runs outside of jest: the example, the benchmarks, and processes that tests start and kill.
 //
-// With `--typeorm-0.3` among the arguments, or TYPEORM_LINE=0.3, "typeorm" means TypeORM 0.3, as in the jest project
+// With `--typeorm 0.3` (or `--typeorm-0.3`) among the arguments, or TYPEORM_LINE=0.3, "typeorm" means TypeORM 0.3, as in the jest project
 // of that name; a process that this one starts inherits it.
 const { readFileSync } = require("node:fs");
 const Module = require("node:module");
@@ -14,6 +14,7 @@ const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, ro
 // The map goes into the code: Node reads it there, and a stack trace shows lines of the source.
 Object.assign(options, { module: ts.ModuleKind.CommonJS, declaration: false, sourceMap: false, inlineSourceMap: true });
 delete options.rootDir;
+delete options.outDir;
 process.setSourceMapsEnabled(true);
 
 Module._extensions[".ts"] = (module, fileName) => {
@@ -21,7 +22,7 @@ Module._extensions[".ts"] = (module, fileName) => {
   module._compile(outputText, fileName);
 };
 
-if (process.argv.includes("--typeorm-0.3")) process.env.TYPEORM_LINE = "0.3";
+if (/ --typeorm[- =]0\.3( |$)/.test(process.argv.join(" "))) process.env.TYPEORM_LINE = "0.3";
 if (process.env.TYPEORM_LINE === "0.3") {
   const resolveFilename = Module._resolveFilename;
   Module._resolveFilename = function (request, ...rest) {

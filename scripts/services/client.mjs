@@ -41,7 +41,11 @@ export async function provideDatabases(...asked) {
     ]);
     const { env, report, missing, failed } = JSON.parse(line);
     if (failed.length > 0) throw new Error(failed.join("\n"));
-    if (missing.length > 0 && process.env.CI === "true") throw new Error(missing.join("\n"));
+    if (missing.length > 0 && process.env.CI === "true") {
+      const error = new Error(missing.join("\n"));
+      error.stack = error.message;
+      throw error;
+    }
     Object.assign(process.env, env);
     keeper.unref();
     keeper.stdin.unref();

@@ -10,8 +10,9 @@ export class MissingService extends Error {
   constructor(name, packages, variable) {
     super(
       `${name} is missing: install it (Debian: apt-get install ${packages.debian}; macOS: brew install ${packages.brew})` +
-        (variable === undefined ? "" : ` or set ${variable}`),
+        ` or set ${variable}`,
     );
+    this.stack = this.message; // where it was noticed helps nobody
   }
 }
 

@@ -79,9 +79,12 @@ export function groupOfTable(metadata: EntityMetadata): string {
 
 function tablesOf(dataSource: DataSource, models: readonly EntityModel[]): Map<string, TableModel> {
   const metadatas = dataSource.entityMetadatas.filter(({ tableType }) => tableType !== "view");
+  // A lookup through a relation joins the other table, so entries depend on its rows too.
   const referenced = new Set(
     models.flatMap((model) =>
-      model.metadata.relations.filter(({ joinColumns }) => joinColumns.length > 0).map((relation) => groupOfTable(relation.inverseEntityMetadata)),
+      model.metadata.relations
+        .filter(({ joinColumns }) => joinColumns.length > 0 && model.keys.some((key) => isAmong(joinColumns, key)))
+        .map((relation) => groupOfTable(relation.inverseEntityMetadata)),
     ),
   );
   const cascades = cascadesOf(metadatas);
@@ -106,6 +109,10 @@ function tablesOf(dataSource: DataSource, models: readonly EntityModel[]): Map<s
     });
   }
   return tables;
+}
+
+function isAmong(columns: readonly unknown[], key: Key): boolean {
+  return columns.every((column) => key.columns.some((one) => one.column === column));
 }
 
 function primaryKeyOf(dataSource: DataSource, metadata: EntityMetadata): Key {

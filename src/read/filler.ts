@@ -33,12 +33,16 @@ export interface Fill {
   readonly ttl: number;
 }
 
-const MOST_HINTS = 20_000;
+/** Tags that are kept as guesses, over all entries. */
+const MOST_HINTED_TAGS = 200_000;
 
 /** The half of a miss that talks to the store: PREPARE before the load, fill after it. */
 export class Filler {
   /** The row tags that an entry had when it was last seen: a good guess, never relied upon. */
-  private readonly hints = new LRUCache<string, readonly Tag[]>({ max: MOST_HINTS });
+  private readonly hints = new LRUCache<string, readonly Tag[]>({
+    maxSize: MOST_HINTED_TAGS,
+    sizeCalculation: (tags) => tags.length,
+  });
 
   constructor(
     private readonly store: Store,

@@ -124,8 +124,8 @@ export class MemoryStore implements Store {
     });
     for (const tag of tags) {
       const holders = this.locks.get(tag) ?? new Map<string, number>();
+      for (const [other, deadline] of holders) if (deadline <= now) holders.delete(other);
       const renewed = holders.has(holder);
-      for (const [other, deadline] of holders) if (deadline <= now && other !== holder) holders.delete(other);
       // The mark tells at unlock that nobody else had the tag meanwhile. A holder who is here now may commit after us and be
       // gone before we look, and renewing must not wipe out the trace of one who came since: both leave a mark that is
       // nobody's.

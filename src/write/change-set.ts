@@ -96,8 +96,8 @@ export class ChangeSet {
     const tables = [...names].flatMap((name) => this.schema.tablesNamed(name));
     const [only, ...others] = target === undefined ? [] : this.schema.tablesNamed(target.table);
     if (tables.length > 0) this.causes.add(`${target?.operation ?? "statement on"} ${tables.map((table) => table.group).join(", ")}`);
-    // A value may be spelt like a table's name: the exact form names one table and nothing else that counts.
-    if (target !== undefined && only !== undefined && others.length === 0 && isAlone(only, tables)) {
+    // The exact form writes one table, whatever else is named in it.
+    if (target !== undefined && only !== undefined && others.length === 0) {
       this.addTarget(only, target, parameters);
     } else {
       for (const table of tables) this.touchTable(table);
@@ -128,10 +128,6 @@ export class ChangeSet {
     const table = this.schema.tableOf(group);
     if (table?.primaryKey !== undefined) this.table(table).wholeTable = true;
   }
-}
-
-function isAlone(table: TableModel, tables: readonly TableModel[]): boolean {
-  return tables.every((other) => other === table || other.primaryKey === undefined);
 }
 
 /**

@@ -11,6 +11,7 @@ function handClock() {
 }
 
 describeStore("MemoryStore", {
+  losesData: false,
   async setUp(context) {
     const clock = handClock();
     const store = new MemoryStore({ clock });

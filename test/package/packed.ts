@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,12 +7,9 @@ export const root = join(__dirname, "..", "..");
 
 /** Runs a program and gives back what it printed; that is also the message of the error when it fails. */
 export function run(command: string, args: string[], cwd = root): string {
-  try {
-    return execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout: string; stderr: string };
-    throw new Error(`${command} ${args.join(" ")}\n${stdout}\n${stderr}`); // its cause would say the same again
-  }
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, encoding: "utf8" });
+  if (status !== 0) throw error ?? new Error(`${command} ${args.join(" ")}\n${stdout}\n${stderr}`);
+  return stdout;
 }
 
 /** The version that the project itself has of a package. */
@@ -27,10 +24,16 @@ export class Packed {
   readonly tarball: string;
 
   constructor() {
-    run("npm", ["pack", "--pack-destination", this.folder]);
-    const [tarball] = readdirSync(this.folder).filter((name) => name.endsWith(".tgz"));
-    if (tarball === undefined) throw new Error("npm pack left no tarball");
-    this.tarball = join(this.folder, tarball);
+    try {
+      run("npm", ["pack", "--pack-destination", this.folder]);
+      const [tarball] = readdirSync(this.folder).filter((name) => name.endsWith(".tgz"));
+      if (tarball === undefined) throw new Error("npm pack left no tarball");
+      this.tarball = join(this.folder, tarball);
+    } catch (error) {
+      // Nobody gets an object on which to call it.
+      this.remove();
+      throw error;
+    }
   }
 
   /** Installs it into an empty folder, next to a TypeORM of this version and nothing that is optional. */

@@ -26,7 +26,17 @@ export interface RedisServer {
 export async function startRedis(options: { readonly args?: readonly string[] } = {}): Promise<RedisServer> {
   const directory = mkdtempSync(join(tmpdir(), "coherent-redis-"));
   const port = await freePort();
-  const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory, "--save", "", ...(options.args ?? [])];
+  const args = [
+    "--port",
+    String(port),
+    "--bind",
+    "127.0.0.1",
+    "--dir",
+    directory,
+    "--save",
+    "",
+    ...(options.args ?? []),
+  ];
   let child = await start(args, port);
 
   const end = async (signal: NodeJS.Signals) => {

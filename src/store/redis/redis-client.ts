@@ -8,6 +8,7 @@ export interface RedisLike {
 export interface RedisClient {
   info(section: string): Promise<string>;
   mget(keys: string[]): Promise<(string | null)[]>;
+  set(key: string, value: string): Promise<unknown>;
   set(key: string, value: string, unit: "PX", ttl: number): Promise<unknown>;
   unlink(keys: string[]): Promise<number>;
   evalsha(sha1: string, keyCount: number, ...args: string[]): Promise<unknown>;

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type Clock, systemClock } from "../../core/clock";
 import { StoreError } from "../../errors";
 import type { StoreContext } from "../store";
@@ -95,9 +96,8 @@ export class RedisConnection {
     this.state = "closed";
     this.lose();
     if (up) {
-      const timer = setTimeout(() => this.client.disconnect(), this.context.timeout);
-      await this.client.quit().catch(() => undefined);
-      clearTimeout(timer);
+      const quit = this.client.quit().catch(() => undefined);
+      await Promise.race([quit, delay(this.context.timeout, undefined, { ref: false })]);
     }
     // After a quit that was answered this does nothing; otherwise it also stops the reconnecting.
     this.client.disconnect();

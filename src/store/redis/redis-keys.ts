@@ -11,16 +11,27 @@ const FORMAT = "v1";
  * <namespace>:v1:<server id>:{<group>}:g          guard
  * <namespace>:v1:<server id>:{<group>}:t:<rest>   tag, without the group that it begins with
  * <namespace>:v1:<server id>:{<group>}:e:<key>    entry
+ * <namespace>:v1:{<group>}:s                      the id of the server that served the group last
  * ```
  *
  * The scripts count on it that a tag's key is its guard's key with `t:<rest>` in place of the last letter. The braces hold
  * all keys of a group in one cluster slot, so no brace may come before them: the namespace is escaped.
  */
 export class RedisKeys {
+  private readonly shared: string;
   private readonly prefix: string;
 
-  constructor(namespace: string, serverId: string) {
-    this.prefix = `${escapeNamespace(namespace)}:${FORMAT}:${serverId}:{`;
+  constructor(
+    private readonly namespace: string,
+    readonly serverId: string,
+  ) {
+    this.shared = `${escapeNamespace(namespace)}:${FORMAT}:`;
+    this.prefix = `${this.shared}${serverId}:{`;
+  }
+
+  /** The keys of another server. */
+  of(serverId: string): RedisKeys {
+    return new RedisKeys(this.namespace, serverId);
   }
 
   guard(group: string): string {
@@ -34,6 +45,10 @@ export class RedisKeys {
 
   entry(group: string, key: string): string {
     return `${this.prefix}${group}}:e:${key}`;
+  }
+
+  lastServer(group: string): string {
+    return `${this.shared}{${group}}:s`;
   }
 }
 

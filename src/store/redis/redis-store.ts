@@ -5,7 +5,8 @@ import { createTokenSource, type Token, type TokenSource } from "../../core/toke
 import { CacheConfigError, CacheStateError, StoreError } from "../../errors";
 import type { FillRequest, ReadAnswer, ReadRequest, Store, StoreContext, UnlockAnswer, UnlockRequest } from "../store";
 import type { RedisLike } from "./redis-client";
-import { RedisConnection } from "./redis-connection";
+import { RedisConnection, type Session } from "./redis-connection";
+import { retireServers } from "./retire-servers";
 import { runScript, scripts } from "./run-script";
 
 /** What the constructor of {@link RedisStore} takes besides the client. */
@@ -33,6 +34,8 @@ export class RedisStore implements Store {
   private readonly tokens: TokenSource;
   private connection: RedisConnection | undefined;
   private lockTtl = "";
+  /** The servers that this store was connected to. */
+  private readonly seen = new Set<string>();
 
   constructor(
     private readonly source: RedisLike,
@@ -72,7 +75,7 @@ export class RedisStore implements Store {
         then();
       };
       // On every connection: a server that was restarted has no guards, and its quarantine should pass at once too.
-      const onUp = () => void this.makeGuards(groups, patience).finally(() => settle(resolve));
+      const onUp = () => void this.takeOver(groups, patience).finally(() => settle(resolve));
       this.connection = new RedisConnection(this.source, context, onUp, (error) => settle(() => reject(error)));
     }).catch(async (error: unknown) => {
       await this.close();
@@ -225,16 +228,17 @@ export class RedisStore implements Store {
     throw new StoreError("STORE_UNAVAILABLE", "The store is not open.");
   }
 
-  private async makeGuards(groups: readonly string[], limit: number): Promise<void> {
-    await this.connection
-      ?.call(
-        ({ client, keys }) =>
-          Promise.all(
-            groups.map((group) => runScript(client, scripts().prepare, [keys.guard(group)], [this.lockTtl, "", "1"])),
-          ),
-        limit,
-      )
-      .catch(() => undefined);
+  /** Best effort: a guard that is missing is made when it is needed. */
+  private async takeOver(groups: readonly string[], limit: number): Promise<void> {
+    const work = async (session: Session) => {
+      const { client, keys } = session;
+      await Promise.all([
+        retireServers(session, groups, this.seen),
+        ...groups.map((group) => runScript(client, scripts().prepare, [keys.guard(group)], [this.lockTtl, "", "1"])),
+      ]);
+      this.seen.add(keys.serverId);
+    };
+    await this.connection?.call(work, limit).catch(() => undefined);
   }
 }
 

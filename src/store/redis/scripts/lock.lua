@@ -34,7 +34,7 @@ for index = 2, last_locked do
   local renewed = false
   for _, other in ipairs(holders_of(field)) do
     if other[1] == holder then
-      renewed = true
+      renewed = other[2] > now
     elseif other[2] > now then
       kept[#kept + 1] = other
     end

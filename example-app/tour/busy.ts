@@ -1,0 +1,54 @@
+import { Random } from "../seed/random";
+import { ShopError } from "../shop/errors";
+import { inventory } from "../seed/seed";
+import { whole } from "./report";
+import type { Tour } from "./tour";
+
+const OPERATIONS = 4000;
+
+/** A mixture as a shop has it: mostly reads, of few products mostly; some orders, now and then a new price. */
+export async function busy(tour: Tour): Promise<void> {
+  const { shop, plain, dataSource } = tour.open;
+  const random = new Random(4000);
+  const products = random.shuffled(await plain.products.find());
+  const { categories, customers } = await inventory(dataSource);
+  const done = { reads: 0, orders: 0, "orders out of stock": 0, "new prices": 0 };
+
+  tour.report.section(
+    "A busy hour",
+    `${whole(OPERATIONS)} requests of all kinds, one after the other; each read is made past the cache as well and compared.`,
+  );
+  const start = performance.now();
+  for (let operation = 0; operation < OPERATIONS; operation += 1) {
+    const kind = random.next();
+    const product = random.favourite(products);
+    if (kind < 0.95) {
+      done.reads += 1;
+      await tour.compare((from) => {
+        if (kind < 0.5) return from.product(product.id);
+        if (kind < 0.7) return from.productBySku(product.sku);
+        return kind < 0.75
+          ? from.productsOf(1 + (operation % categories))
+          : from.latestOrders(1 + (operation % customers));
+      });
+    } else if (kind < 0.985) {
+      const customerId = random.between(1, customers);
+      const lines = [{ sku: product.sku, quantity: random.between(1, 3) }];
+      const placed = await shop.placeOrder({ customerId, lines }).then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof ShopError) return false;
+          throw error;
+        },
+      );
+      done[placed ? "orders" : "orders out of stock"] += 1;
+    } else {
+      done["new prices"] += 1;
+      await shop.changeProduct(product.id, { priceCents: random.between(300, 20_000) });
+    }
+  }
+  const seconds = (performance.now() - start) / 1000;
+  tour.check(true, "every value served was as the database had it");
+  const rows = Object.entries(done).map(([name, figure]) => [name, whole(figure), ""] as const);
+  tour.report.table([...rows, ["seconds", seconds.toFixed(1), "with all the comparing"]]);
+}

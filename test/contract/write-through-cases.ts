@@ -1,0 +1,135 @@
+import { beforeEach, describe, expect, it } from "@jest/globals";
+import { miss, entryBy, EPOCH, SKU, ROW, LOCK_TTL, TAG_TTL, type World } from "./world";
+
+/** When an entry may be written at unlock, and every reason why not. */
+export function describeWriteThrough(world: World): void {
+  const { read, fill, unlock } = world;
+
+  describe("write-through", () => {
+    let epoch: string;
+    beforeEach(async () => {
+      const [token] = await world.store.prepare([EPOCH], TAG_TTL);
+      epoch = token!;
+    });
+
+    const refused = async (answer: Promise<unknown>, held = true) => {
+      expect(await answer).toEqual({ held, written: 0 });
+      expect(await read(world.other)).toMatchObject({ outcome: "miss" });
+      await world.other.prepare([EPOCH, SKU], TAG_TTL);
+      expect(await read(world.other)).toMatchObject({ outcome: "miss" });
+    };
+
+    it("serves the written entry at once, and invalidates the tags that it is not under", async () => {
+      await fill("list", [], { key: "list", query: "all", tags: [EPOCH, "shop.product|*"] });
+      const tags = [SKU, "shop.product|*"];
+      const captured = await world.store.lock(tags, "w", [EPOCH]);
+      expect(captured).toEqual([epoch]);
+      expect(await unlock(world.store, "w", tags, [entryBy("w", captured[0]!)])).toEqual({ held: true, written: 1 });
+      expect(await read(world.other)).toEqual({ outcome: "hit", payload: "by w", rowTags: [] });
+      expect(await world.other.prepare([SKU], TAG_TTL)).toEqual(["token-w"]);
+      expect(await read(world.other, { key: "list", query: "all", tags: [EPOCH, "shop.product|*"] })).toEqual(
+        miss("stale", []),
+      );
+    });
+
+    it("still works under a renewed lock", async () => {
+      await world.store.lock([SKU], "w", [EPOCH]);
+      await world.setup.age(LOCK_TTL - 1000);
+      await world.store.lock([SKU], "w", [EPOCH]);
+      await world.setup.age(LOCK_TTL - 1000);
+      expect(await unlock(world.store, "w", [SKU], [entryBy("w", epoch)])).toEqual({ held: true, written: 1 });
+      expect(await read(world.other)).toMatchObject({ outcome: "hit" });
+    });
+
+    it("writes what it may and leaves out the rest", async () => {
+      await world.store.lock([SKU, ROW], "w", []);
+      await world.other.lock([ROW], "another", []);
+      const byRow = { ...entryBy("w", epoch, [SKU, ROW]), key: "row" };
+      expect(await unlock(world.store, "w", [SKU, ROW], [byRow, entryBy("w", epoch)])).toEqual({
+        held: true,
+        written: 1,
+      });
+      expect(await read(world.other)).toMatchObject({ outcome: "hit" });
+      expect(await read(world.other, { key: "row" })).toEqual(miss("absent"));
+    });
+
+    it("is refused after the lock has expired", async () => {
+      await world.store.lock([SKU], "w", []);
+      await world.setup.age(LOCK_TTL + 1);
+      await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)]), false);
+    });
+
+    it("is refused after the lock has expired and the tag was filled under", async () => {
+      await world.store.lock([SKU], "w", []);
+      await world.setup.age(LOCK_TTL + 1);
+      await world.other.prepare([SKU], TAG_TTL);
+      await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)]), false);
+    });
+
+    it("is refused while another holds the tag, and to that one too, since the first came after it", async () => {
+      await world.store.lock([SKU], "w1", []);
+      await world.other.lock([SKU], "w2", []);
+      await world.store.lock([SKU], "w1", []);
+      await refused(unlock(world.other, "w2", [SKU], [entryBy("w2", epoch)]));
+      await refused(unlock(world.store, "w1", [SKU], [entryBy("w1", epoch)]));
+    });
+
+    it("is refused if another came and went, which may have committed later", async () => {
+      await world.store.lock([SKU], "w1", []);
+      await world.other.lock([SKU], "w2", []);
+      await unlock(world.other, "w2", [SKU], [entryBy("w2", epoch)]);
+      await refused(unlock(world.store, "w1", [SKU], [entryBy("w1", epoch)]));
+    });
+
+    it("is refused if another came and went before the lock was renewed", async () => {
+      await world.store.lock([SKU], "w1", []);
+      await world.other.lock([SKU], "w2", []);
+      await unlock(world.other, "w2", [SKU]);
+      await world.store.lock([SKU], "w1", []);
+      await refused(unlock(world.store, "w1", [SKU], [entryBy("w1", epoch)]));
+    });
+
+    it("is refused if another died that may have committed later", async () => {
+      await world.store.lock([SKU], "dead", []);
+      await world.setup.age(LOCK_TTL - 1000);
+      await world.store.lock([SKU], "w", []);
+      await world.setup.age(2000);
+      await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)]));
+    });
+
+    it("is refused if the tag was invalidated meanwhile, even if the lock was renewed then", async () => {
+      await world.store.lock([SKU], "w", []);
+      await world.other.invalidate([SKU]);
+      await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)]));
+
+      await world.store.lock([SKU], "x", []);
+      await world.other.invalidate([SKU]);
+      await world.store.lock([SKU], "x", []);
+      await refused(unlock(world.store, "x", [SKU], [entryBy("x", epoch)]));
+    });
+
+    it("is refused for an entry under no tag of this lock", async () => {
+      await world.store.lock([SKU], "w", []);
+      const entries = [entryBy("w", epoch, []), entryBy("w", epoch, [ROW]), entryBy("w", epoch, [SKU, ROW])];
+      await refused(unlock(world.store, "w", [SKU], entries));
+    });
+
+    it("does not hide a bulk write between the COMMIT and the unlock of the writer", async () => {
+      const [captured] = await world.store.lock([SKU], "w", [EPOCH]);
+      await world.other.lock([EPOCH], "bulk", []);
+      await unlock(world.other, "bulk", [EPOCH]);
+      await world.other.prepare([EPOCH], TAG_TTL);
+      await unlock(world.store, "w", [SKU], [entryBy("w", captured!)]);
+      expect(await read(world.other)).toEqual(miss("stale", []));
+    });
+
+    it("does not show an older value after two writers of one row", async () => {
+      await world.store.lock([SKU], "w1", []);
+      await world.other.lock([SKU], "w2", []);
+      await unlock(world.other, "w2", [SKU], [entryBy("w2", epoch)]);
+      await unlock(world.store, "w1", [SKU], [entryBy("w1", epoch)]);
+      await world.other.prepare([SKU], TAG_TTL);
+      expect(await read(world.other)).toMatchObject({ outcome: "miss" });
+    });
+  });
+}

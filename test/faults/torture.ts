@@ -1,0 +1,109 @@
+import { startRedis } from "../support/redis-server";
+import { databases, type TestDatabase } from "../support/databases";
+import type { Counts, Protocol, Violation } from "./messages";
+import { pause } from "./random";
+import { RedisFaults } from "./redis-faults";
+import { Supervisor } from "./supervisor";
+import { buildWorker } from "./worker-build";
+
+export interface TortureOptions {
+  readonly protocol: Protocol;
+  readonly database: TestDatabase["name"];
+  readonly seconds: number;
+  /** Ends as soon as this is true. */
+  readonly until?: (soFar: { readonly stale: number }) => boolean;
+  readonly onProgress?: (report: TortureReport) => void;
+}
+
+export interface TortureReport extends Counts {
+  readonly protocol: Protocol;
+  readonly database: string;
+  readonly seconds: number;
+  readonly kills: number;
+  readonly evictions: number;
+  readonly flushes: number;
+  readonly scriptFlushes: number;
+  readonly cutConnections: number;
+  /** Reads that gave something older than what was committed, or what never was. */
+  readonly stale: number;
+  /** The first of them. */
+  readonly violations: readonly Violation[];
+}
+
+/** Milliseconds between two of each; kills and flushes cost a start and a quarantine. */
+const EVERY = { evict: 25, kill: 900, flush: 3000, flushScripts: 1100, cut: 1900 };
+
+/**
+ * Runs writers and readers on one database and one Redis, both their own, and breaks what can break.
+ *
+ * @throws Error if the database is missing, or if a worker fails otherwise than by being killed
+ */
+export async function torture(options: TortureOptions): Promise<TortureReport> {
+  const { protocol, seconds, until = () => false, onProgress } = options;
+  const database = databases().find(({ name }) => name === options.database);
+  if (database === undefined) throw new Error(`There is no ${options.database} for this run.`);
+  const build = buildWorker();
+  const redis = await startRedis();
+  const faults = new RedisFaults(redis.url);
+  const { entities: _, ...place } = await database.options([], PLACE[database.name]);
+  const supervisor = new Supervisor({ workerFile: build.file, protocol, database: place, redisUrl: redis.url });
+  const start = performance.now();
+  const report = (): TortureReport => ({
+    protocol,
+    database: database.name,
+    seconds: (performance.now() - start) / 1000,
+    ...supervisor.counts,
+    kills: supervisor.kills,
+    ...faults.done,
+    stale: supervisor.violationCount,
+    violations: supervisor.violations,
+  });
+  try {
+    await supervisor.prepare();
+    // The SQLite driver has one connection a process: two transactions at a time would be one.
+    await supervisor.startAll("writer", 2, database.name === "sqlite" ? 1 : 2);
+    await supervisor.startAll("reader", 2, 2);
+    const isOver = () => performance.now() - start > seconds * 1000 || until({ stale: supervisor.violationCount });
+    await Promise.all([
+      every(EVERY.evict, isOver, () => faults.evict()),
+      every(EVERY.kill, isOver, async () => supervisor.killWriter()),
+      every(EVERY.flush, isOver, () => faults.flush()),
+      every(EVERY.flushScripts, isOver, () => faults.flushScripts()),
+      every(EVERY.cut, isOver, () => faults.cutConnections()),
+      every(1000, isOver, async () => {
+        supervisor.check();
+        onProgress?.(report());
+      }),
+    ]);
+  } finally {
+    await supervisor.stop().finally(async () => {
+      faults.close();
+      await redis.stop();
+      await database.cleanup();
+      build.remove();
+    });
+  }
+  return report();
+}
+
+/**
+ * A writer must not wait for SQLite's only write lock, its process blocked, until its lock in the cache is void: both drivers'
+ * names for the busy timeout, in milliseconds.
+ */
+const PLACE = {
+  sqlite: { file: true, enableWAL: true, timeout: 250, busyTimeout: 250 },
+  postgres: { poolSize: 5 },
+  mariadb: { poolSize: 5 },
+};
+
+/** Each pause is half to one and a half of `milliseconds`, so that nothing falls into step. */
+async function every(milliseconds: number, isOver: () => boolean, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    const end = performance.now() + milliseconds * (0.5 + Math.random());
+    while (performance.now() < end) {
+      if (isOver()) return;
+      await pause(Math.min(50, Math.max(1, end - performance.now())));
+    }
+    await work();
+  }
+}

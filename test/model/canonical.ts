@@ -1,0 +1,178 @@
+import type { Scenario } from "./scenario";
+import { CURRENT, DEAD, FRESH, isToken, type Layout, MISSING, Reader, type State, Writer } from "./state";
+
+/**
+ * Brings states that nothing can tell apart to one form; without it there would be no end of states.
+ *
+ * Tokens are random, so only which of them are equal matters, and each is compared only with others of its tag: the one
+ * that the tag has now becomes CURRENT, the others are numbered as they are found. A token that nobody will compare with
+ * becomes DEAD, and what can never be served for it is dropped. Readers are alike: they are sorted.
+ */
+export class Canonical {
+  private readonly names: number[] = [];
+  private readonly spare: Buffer;
+  /** Whether readers compare tokens with each other. */
+  private readonly remembers: boolean;
+
+  constructor(
+    private readonly scenario: Scenario,
+    private readonly at: Layout,
+    /** Off while a trace is made, in which readers should keep their names. */
+    private readonly sorted: boolean,
+  ) {
+    this.spare = Buffer.alloc(at.readerSize);
+    this.remembers = scenario.sharing;
+  }
+
+  apply(state: State): void {
+    const counts = this.scenario.rules.tokens === "counter";
+    if (!counts) this.nameCurrent(state);
+    if (!counts && this.remembers) this.dropLonely(state);
+    if (this.sorted) this.sortReaders(state);
+    if (!counts) this.nameOthers(state);
+    this.forgetHistory(state);
+  }
+
+  private nameCurrent(state: State): void {
+    const { at, scenario } = this;
+    for (let tag = 0; tag < at.tagCount; tag++) {
+      const current = state[at.tag(tag)]!;
+      if (!isToken(current)) continue;
+      if (current === CURRENT) continue;
+      // What was CURRENT for this tag is not any more; FRESH - 1 keeps it apart until it is numbered.
+      const rename = (cell: number): void => {
+        if (state[cell] === current) state[cell] = CURRENT;
+        else if (state[cell] === CURRENT) state[cell] = FRESH - 1;
+      };
+      rename(at.tag(tag));
+      for (let entry = 0; entry < scenario.entries.length; entry++) rename(at.entry(entry) + 1 + tag);
+      for (let writer = 0; writer < at.writerCount; writer++) {
+        if (this.capturedTag(state, writer) === tag) rename(at.writer(writer) + at.captured);
+      }
+      for (let reader = 0; reader < at.readerCount; reader++) {
+        rename(at.reader(reader) + at.tokens + tag);
+        if (scenario.hits === "key by key") rename(at.reader(reader) + at.looked + tag);
+      }
+    }
+  }
+
+  /**
+   * A reader with a token that its tag has no more fills in vain, and is of interest only to one whose tokens are all
+   * the same: whoever comes later captures others.
+   */
+  private dropLonely(state: State): void {
+    const { at } = this;
+    if (!this.scenario.rules.compareBeforeJoin) return;
+    for (let reader = 0; reader < at.readerCount; reader++) {
+      const first = at.reader(reader);
+      const old = this.some((tag) => isOld(state[first + at.tokens + tag]!, isToken(state[at.tag(tag)]!)));
+      if (!old) continue;
+      let partner = false;
+      for (let other = 0; other < at.readerCount && !partner; other++) {
+        if (other !== reader) partner = !this.some((tag) => differ(state[first + at.tokens + tag]!, state[at.reader(other) + at.tokens + tag]!));
+      }
+      if (!partner) {
+        state.fill(0, first, first + at.readerSize);
+        reader = -1;
+      }
+    }
+  }
+
+  private some(condition: (tag: number) => boolean): boolean {
+    for (let tag = 0; tag < this.at.tagCount; tag++) if (condition(tag)) return true;
+    return false;
+  }
+
+  private nameOthers(state: State): void {
+    const { at, scenario } = this;
+    for (let tag = 0; tag < at.tagCount; tag++) {
+      const isCurrent = isToken(state[at.tag(tag)]!);
+      this.names.length = 0;
+      for (let reader = 0; reader < at.readerCount; reader++) {
+        const first = at.reader(reader);
+        if (state[first] === Reader.LOOKING) {
+          this.name(state, first + at.tokens + tag, isCurrent);
+          this.name(state, first + at.looked + tag, isCurrent);
+        } else if (this.remembers) {
+          this.name(state, first + at.tokens + tag, isCurrent);
+        } else if (isOld(state[first + at.tokens + tag]!, isCurrent)) {
+          // It would fill in vain: that is as if it did not, and somebody evicted the entry.
+          state.fill(0, first, first + at.readerSize);
+        }
+      }
+      for (let writer = 0; writer < at.writerCount; writer++) {
+        if (this.capturedTag(state, writer) !== tag) continue;
+        const cell = at.writer(writer) + at.captured;
+        if (isOld(state[cell]!, isCurrent)) state[cell] = DEAD;
+      }
+      for (let entry = 0; entry < scenario.entries.length; entry++) {
+        const cell = at.entry(entry) + 1 + tag;
+        if (state[cell] === DEAD || isOld(state[cell]!, isCurrent)) this.nameInEntry(state, entry, cell);
+      }
+    }
+  }
+
+  /** An old token in an entry matters only to a reader that looks at keys one by one and has seen the token in the tag. */
+  private nameInEntry(state: State, entry: number, cell: number): void {
+    const known = this.scenario.hits === "key by key" ? this.names.indexOf(state[cell]!) : -1;
+    if (known >= 0) state[cell] = CURRENT + 1 + known;
+    else state.fill(0, this.at.entry(entry), this.at.entry(entry) + this.at.entrySize);
+  }
+
+  private name(state: State, cell: number, isCurrent: boolean): void {
+    const token = state[cell]!;
+    if (!isOld(token, isCurrent)) return;
+    let known = this.names.indexOf(token);
+    if (known < 0) known = this.names.push(token) - 1;
+    state[cell] = CURRENT + 1 + known;
+  }
+
+  private capturedTag(state: State, writer: number): number {
+    const first = this.at.writer(writer);
+    if (state[first] === Writer.IDLE || state[first] === Writer.GONE) return -1;
+    return this.scenario.writers[writer]![state[first + this.at.write]!]!.through?.captured ?? -1;
+  }
+
+  private sortReaders(state: State): void {
+    const { at } = this;
+    for (let end = at.readerCount - 1; end > 0; end--) {
+      for (let index = 0; index < end; index++) {
+        const [left, right] = [at.reader(index), at.reader(index + 1)];
+        if (this.compare(state, left, right) <= 0) continue;
+        state.copy(this.spare, 0, left, left + at.readerSize);
+        state.copy(state, left, right, right + at.readerSize);
+        this.spare.copy(state, right);
+      }
+    }
+  }
+
+  /** Without the names of old tokens, which depend on the order. */
+  private compare(state: State, left: number, right: number): number {
+    for (let offset = 0; offset < this.at.readerSize; offset++) {
+      const difference = Math.min(state[left + offset]!, CURRENT + 1) - Math.min(state[right + offset]!, CURRENT + 1);
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  }
+
+  /** Rows as they were before all who might still be content with them. */
+  private forgetHistory(state: State): void {
+    const { at } = this;
+    let oldest = this.scenario.promise === "returned" ? state[at.returned]! : state[at.commits]!;
+    for (let reader = 0; reader < at.readerCount; reader++) {
+      const first = at.reader(reader);
+      const stands = state[first]!;
+      const waits = this.scenario.sharing && (stands === Reader.PREPARING || stands === Reader.PREPARED);
+      if (waits || stands === Reader.LOOKING) oldest = Math.min(oldest, state[first + at.began]!);
+    }
+    state.fill(MISSING, at.row(0, 0), at.row(oldest, 0));
+  }
+}
+
+function isOld(cell: number, isCurrent: boolean): boolean {
+  return isToken(cell) && !(isCurrent && cell === CURRENT);
+}
+
+function differ(left: number, right: number): boolean {
+  return left !== right;
+}

@@ -1,0 +1,51 @@
+import { describe, expect, it } from "@jest/globals";
+import fc from "fast-check";
+import { decodeEntry, encodeEntry } from "../../../src/core/entry";
+
+const word = fc.string({ unit: fc.constantFrom("a", "Z", "0", "-", "_", "|", "=", "%", "*"), minLength: 1 });
+const entry = fc.record({
+  query: fc.string({ unit: "binary" }).map((text) => text.replaceAll("\n", " ")),
+  rowTags: fc.array(word, { maxLength: 5 }),
+  tokens: fc.array(word, { maxLength: 8 }),
+  payload: fc.oneof(fc.string({ unit: "binary" }), fc.json(), fc.constantFrom("", "\n", "1\n\n\n\n")),
+});
+
+describe("an entry as text", () => {
+  it("comes back as it was", () => {
+    fc.assert(
+      fc.property(entry, (value) => {
+        expect(decodeEntry(encodeEntry(value))).toEqual(value);
+      }),
+    );
+  });
+
+  it("is told from any other text without an error", () => {
+    const noise = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.string({ unit: fc.constantFrom("1", "\n", " ", "a") }),
+      entry.chain((value) => {
+        const text = encodeEntry(value);
+        return fc.nat(text.length).map((end) => text.slice(0, end));
+      }),
+    );
+    fc.assert(
+      fc.property(noise, (text) => {
+        const decoded = decodeEntry(text);
+        if (decoded !== undefined) expect(encodeEntry(decoded)).toBe(text);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it.each(["", "1", "1\n", "1\nq", "1\nq\nt\nr", "2\nq\nt\nr\np", "11\nq\nt\nr\np", "\n\n\n\n", "WRONG"])(
+    "is not %j",
+    (text) => {
+      expect(decodeEntry(text)).toBeUndefined();
+    },
+  );
+
+  it("keeps a payload of a few megabytes as it is", () => {
+    const payload = "é\n".repeat(1_000_000);
+    expect(decodeEntry(encodeEntry({ query: "q", rowTags: [], tokens: ["t"], payload }))?.payload).toBe(payload);
+  });
+});
