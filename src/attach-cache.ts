@@ -33,7 +33,10 @@ const attached = new WeakSet<DataSource>();
  */
 export async function attachCache(dataSource: DataSource, options: CacheOptions = {}): Promise<CoherentCache> {
   if (attached.has(dataSource)) {
-    throw new CacheStateError("ALREADY_ATTACHED", "This data source has a cache already. Close that one first, or use it.");
+    throw new CacheStateError(
+      "ALREADY_ATTACHED",
+      "This data source has a cache already. Close that one first, or use it.",
+    );
   }
   const dialect = DIALECTS[dataSource.options.type];
   if (dialect === undefined) {
@@ -42,8 +45,10 @@ export async function attachCache(dataSource: DataSource, options: CacheOptions 
       `The driver "${dataSource.options.type}" is not supported; these are: ${Object.keys(DIALECTS).join(", ")}.`,
     );
   }
-  const cache = new CoherentCache(dataSource, { ...checked(options), dialect, namespace: namespaceOf(dataSource, options) }, () =>
-    attached.delete(dataSource),
+  const cache = new CoherentCache(
+    dataSource,
+    { ...checked(options), dialect, namespace: namespaceOf(dataSource, options) },
+    () => attached.delete(dataSource),
   );
   attached.add(dataSource);
   try {
@@ -62,7 +67,8 @@ function checked(options: CacheOptions) {
     throw invalid(`consistency is ${JSON.stringify(consistency)}, but must be "strict", "available" or "relaxed".`);
   }
   const store = options.store ?? new MemoryStore();
-  if (!isStore(store)) throw invalid("store must be a Store, such as new RedisStore(new Redis(url)) or new MemoryStore().");
+  if (!isStore(store))
+    throw invalid("store must be a Store, such as new RedisStore(new Redis(url)) or new MemoryStore().");
   const lockTtl = milliseconds(options.lockTtl ?? 2000, "lockTtl", 20);
   const storeTimeout = milliseconds(options.storeTimeout ?? Math.min(50, Math.floor(lockTtl / 2) - 1), "storeTimeout");
   if (storeTimeout >= lockTtl / 2) {
@@ -71,15 +77,33 @@ function checked(options: CacheOptions) {
     );
   }
   const { entities } = options;
-  if (entities !== undefined && entities !== "all" && entities !== "decorated" && (typeof entities !== "object" || entities === null)) {
-    throw invalid(`entities is ${JSON.stringify(entities)}, but must be "decorated", "all" or an object by entity name.`);
+  if (
+    entities !== undefined &&
+    entities !== "all" &&
+    entities !== "decorated" &&
+    (typeof entities !== "object" || entities === null)
+  ) {
+    throw invalid(
+      `entities is ${JSON.stringify(entities)}, but must be "decorated", "all" or an object by entity name.`,
+    );
   }
-  return { consistency, store, lockTtl, storeTimeout, logger: options.logger ?? console, options: { ...options, consistency } };
+  return {
+    consistency,
+    store,
+    lockTtl,
+    storeTimeout,
+    logger: options.logger ?? console,
+    options: { ...options, consistency },
+  };
 }
 
 function isStore(store: unknown): store is Store {
   const methods = ["open", "read", "prepare", "fill", "lock", "unlock", "invalidate", "close"];
-  return typeof store === "object" && store !== null && methods.every((name) => typeof (store as Record<string, unknown>)[name] === "function");
+  return (
+    typeof store === "object" &&
+    store !== null &&
+    methods.every((name) => typeof (store as Record<string, unknown>)[name] === "function")
+  );
 }
 
 /** What tells this database from others; see `namespace` in options.ts. */
@@ -88,9 +112,9 @@ function namespaceOf(dataSource: DataSource, { namespace }: CacheOptions): strin
     if (typeof namespace === "string" && namespace !== "") return namespace;
     throw invalid("namespace must be a text that is not empty.");
   }
-  const { type, database } = dataSource.options as { type: string; database?: unknown };
-  if (!type.includes("sqlite")) return `${type}.${dataSource.driver.database ?? String(database ?? "")}`;
-  const file = String(database ?? "");
+  const { type, database } = dataSource.options;
+  const file = typeof database === "string" ? database : "";
+  if (!type.includes("sqlite")) return `${type}.${dataSource.driver.database ?? file}`;
   return file === "" || file.includes(":memory:") ? `sqlite.${createTokenSource()()}` : `sqlite.${resolve(file)}`;
 }
 

@@ -9,10 +9,11 @@ import type {
 } from "typeorm";
 import { RowCodec } from "./codec/row-codec";
 import { systemClock } from "./core/clock";
-import { anyRowTag, epochTag, type Tag } from "./core/tag";
+import { epochTag, type Tag } from "./core/tag";
 import { createTokenSource } from "./core/token";
 import { CacheConfigError, CacheStateError } from "./errors";
 import { CacheReporter, type BypassReason, type CacheEventName, type CacheEvents, type CacheStats } from "./events";
+import { hookDataSource } from "./metadata/data-source-hooks";
 import type { EntityModel } from "./metadata/entity-model";
 import { resolveSchema, type Schema } from "./metadata/schema";
 import type { CacheLogger, CacheOptions, Consistency, Explanation } from "./options";
@@ -23,12 +24,11 @@ import { ReadThrough } from "./read/read-through";
 import { SqlAnalyzer } from "./sql/statement";
 import type { Dialect } from "./sql/tokenizer";
 import type { Store } from "./store/store";
-import { ChangeSet } from "./write/change-set";
 import { CommitProtocol } from "./write/commit-protocol";
 import { PendingInvalidations } from "./write/pending-invalidations";
-import { readKeyTags } from "./write/row-reader";
 import { StatementObserver } from "./write/statement-observer";
 import { CacheSubscriber } from "./write/subscriber";
+import { tagsOfRow } from "./write/tags-of-row";
 
 /** What attach-cache.ts makes of the user's options. */
 export interface ResolvedOptions {
@@ -108,25 +108,11 @@ export class CoherentCache {
 
   /** For `attachCache()` only: hooks in, now or as soon as the data source knows its entities. */
   async attach(): Promise<void> {
-    const { dataSource } = this;
-    const internals = dataSource as unknown as { buildMetadatas: () => Promise<void> };
-    this.undo.push(this.observer.attach(dataSource));
-    if (dataSource.isInitialized) await this.start();
-    else {
-      // Between this and the end of initialize() come schema synchronisation and migrations, which are writes like others.
-      const buildMetadatas = internals.buildMetadatas.bind(dataSource);
-      internals.buildMetadatas = async () => {
-        await buildMetadatas();
-        await this.start();
-      };
-      this.undo.push(() => delete (internals as Partial<typeof internals>).buildMetadatas);
-    }
-    const destroy = dataSource.destroy.bind(dataSource);
-    dataSource.destroy = async () => {
-      await this.close();
-      await destroy();
-    };
-    this.undo.push(() => delete (dataSource as Partial<DataSource>).destroy);
+    this.undo.push(
+      this.observer.attach(this.dataSource),
+      hookDataSource(this.dataSource, { onMetadata: () => this.start(), onDestroy: () => this.close() }),
+    );
+    if (this.dataSource.isInitialized) await this.start();
   }
 
   /**
@@ -138,7 +124,7 @@ export class CoherentCache {
    * const products = cache.repository(Product);
    */
   repository<Entity extends ObjectLiteral>(target: EntityTarget<Entity>): CachedRepository<Entity> {
-    const model = this.modelOf(target as EntityTarget<ObjectLiteral>);
+    const model = this.modelOf(target);
     const known = this.repositories.get(model) ?? new CachedRepository(model.metadata.target, this.dataSource.manager);
     this.repositories.set(model, known);
     return known as unknown as CachedRepository<Entity>;
@@ -157,7 +143,7 @@ export class CoherentCache {
     target: EntityTarget<Entity>,
     where?: FindOptionsWhere<Entity>,
   ): Promise<void> {
-    const model = this.modelOf(target as EntityTarget<ObjectLiteral>);
+    const model = this.modelOf(target);
     await this.rotate(where === undefined ? [epochTag(model.group)] : await this.tagsOf(model, where));
   }
 
@@ -197,9 +183,9 @@ export class CoherentCache {
     method: "find" | "findOne" | "exists" | "count",
     options: FindManyOptions<Entity>,
   ): Promise<Explanation> {
-    const model = this.modelOf(target as EntityTarget<ObjectLiteral>);
+    const model = this.modelOf(target);
     const kind: ReadKind = method === "find" ? "many" : method === "count" ? "count" : "one";
-    const read = cacheableQuery(model, kind, options as FindManyOptions<ObjectLiteral>);
+    const read = cacheableQuery(model, kind, options);
     if (typeof read === "string") return { cacheable: false, reason: read };
     const { keys, present } = await this.readThrough.present(model, read.queries);
     return {
@@ -238,9 +224,9 @@ export class CoherentCache {
       schema.groups,
     );
     this.schema = schema;
-    dataSource.subscribers.push(this.subscriber as (typeof dataSource.subscribers)[number]);
+    dataSource.subscribers.push(this.subscriber);
     this.undo.push(() => {
-      const at = dataSource.subscribers.indexOf(this.subscriber as (typeof dataSource.subscribers)[number]);
+      const at = dataSource.subscribers.indexOf(this.subscriber);
       if (at >= 0) dataSource.subscribers.splice(at, 1);
     });
     setReader(dataSource, {
@@ -270,20 +256,10 @@ export class CoherentCache {
   }
 
   private async tagsOf(model: EntityModel, where: FindOptionsWhere<ObjectLiteral>): Promise<readonly Tag[]> {
-    const epoch = [epochTag(model.group)];
     const read = cacheableQuery({ ...model, cacheable: true }, "one", { where, loadEagerRelations: false });
-    const table = this.started().tableOf(model.group);
     const query = typeof read === "string" ? undefined : read.queries[0];
-    if (query === undefined || table === undefined || query.key !== model.primaryKey) return epoch;
-    const changes = new ChangeSet(this.started()).table(table);
-    if (!changes.addRow(query.values, true)) return epoch;
-    const runner = this.dataSource.createQueryRunner();
-    try {
-      const keyTags = table.keys.length === 0 ? [] : await readKeyTags(runner, changes, [...changes.rows.values()]);
-      return keyTags === undefined ? epoch : [anyRowTag(model.group), ...changes.rows.keys(), ...keyTags];
-    } finally {
-      await runner.release();
-    }
+    if (query === undefined || query.key !== model.primaryKey) return [epochTag(model.group)];
+    return tagsOfRow(this.dataSource, this.started(), model.group, query.values);
   }
 
   private async rotate(tags: readonly Tag[]): Promise<void> {
@@ -307,13 +283,19 @@ export class CoherentCache {
   private started(): Schema {
     if (this.closed) throw new CacheStateError("CLOSED", "This cache is closed. Attach a new one.");
     if (this.schema !== undefined) return this.schema;
-    throw new CacheStateError("NOT_INITIALIZED", "The data source is not initialised yet. Call dataSource.initialize() first.");
+    throw new CacheStateError(
+      "NOT_INITIALIZED",
+      "The data source is not initialised yet. Call dataSource.initialize() first.",
+    );
   }
 
   private modelOf(target: EntityTarget<ObjectLiteral>): EntityModel {
     const model = this.started().modelOf(target);
     if (model !== undefined) return model;
     const name = typeof target === "function" ? target.name : JSON.stringify(target);
-    throw new CacheConfigError("NOT_CACHED", `${name} is not cached. Put @Cached() on it, or name it in the option entities.`);
+    throw new CacheConfigError(
+      "NOT_CACHED",
+      `${name} is not cached. Put @Cached() on it, or name it in the option entities.`,
+    );
   }
 }

@@ -130,6 +130,6 @@ export class CacheReporter {
     else if (name === "bypass") {
       const { reason } = event as CacheEvents["bypass"];
       this.bypasses[reason] = (this.bypasses[reason] ?? 0) + 1;
-    } else this.counts[name as keyof typeof this.counts] += 1;
+    } else this.counts[name] += 1;
   }
 }

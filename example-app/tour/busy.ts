@@ -12,7 +12,7 @@ export async function busy(tour: Tour): Promise<void> {
   const random = new Random(4000);
   const products = random.shuffled(await plain.products.find());
   const { categories, customers } = await inventory(dataSource);
-  const done = { reads: 0, orders: 0, "orders out of stock": 0, "new prices": 0 };
+  const done = { reads: 0, orders: 0, "orders out of stock": 0, "new prices and stock": 0 };
 
   tour.report.section(
     "A busy hour",
@@ -43,8 +43,9 @@ export async function busy(tour: Tour): Promise<void> {
       );
       done[placed ? "orders" : "orders out of stock"] += 1;
     } else {
-      done["new prices"] += 1;
-      await shop.changeProduct(product.id, { priceCents: random.between(300, 20_000) });
+      done["new prices and stock"] += 1;
+      const priceCents = Math.round(product.priceCents * (0.9 + 0.2 * random.next()));
+      await shop.changeProduct(product.id, { priceCents, stock: random.between(20, 180) });
     }
   }
   const seconds = (performance.now() - start) / 1000;

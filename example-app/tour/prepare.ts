@@ -10,7 +10,7 @@ export const NEW_SKU = "KIT-900";
 export async function prepareShop(open: OpenShop): Promise<void> {
   const { shop, cache, plain } = open;
   await shop.products.delete({ sku: NEW_SKU });
-  for (const id of [17, 42]) if ((await plain.product(id)).stock < 20) await shop.changeProduct(id, { stock: 60 });
+  for (const id of [17, 21, 42]) if ((await plain.product(id)).stock < 20) await shop.changeProduct(id, { stock: 60 });
   await warmUp(open);
   await cache.clear();
 }
@@ -26,9 +26,9 @@ async function warmUp({ shop, plain, api }: OpenShop): Promise<void> {
       await shop.product(id);
       await shop.productBySku(sku);
       await shop.productsOf(12);
-      await shop.latestOrders(50 - (id % 25));
+      await shop.latestOrders(50);
     }
-    await api.inject(`/customers/${50 - (id % 25)}/orders`);
+    await api.inject("/customers/50/orders");
     await shop.changeProduct(id, { stock: stock + (id % 2 === 0 ? 1 : -1) });
   }
 }

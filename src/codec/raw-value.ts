@@ -11,7 +11,9 @@ export function encodeRaw(value: unknown): unknown {
     case "boolean":
       return value;
     case "number":
-      return Number.isFinite(value) && !Object.is(value, -0) ? value : ["f", Object.is(value, -0) ? "-0" : String(value)];
+      return Number.isFinite(value) && !Object.is(value, -0)
+        ? value
+        : ["f", Object.is(value, -0) ? "-0" : String(value)];
     case "bigint":
       return ["n", value.toString()];
     case "object":
@@ -58,6 +60,6 @@ function isPureJson(value: unknown): boolean {
   if (typeof value !== "object") return false;
   if (Array.isArray(value)) return value.every(isPureJson) && Object.keys(value).length === value.length;
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype || "toJSON" in value) return false;
+  if (prototype !== Object.prototype || ("toJSON" in value && typeof value.toJSON === "function")) return false;
   return Object.getOwnPropertySymbols(value).length === 0 && Object.values(value).every(isPureJson);
 }

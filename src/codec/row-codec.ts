@@ -1,9 +1,10 @@
 import type { DataSource, EntityMetadata, ObjectLiteral } from "typeorm";
+import { DriverUtils } from "typeorm/driver/DriverUtils";
 import type { ColumnMetadata } from "typeorm/metadata/ColumnMetadata";
 import type { EntityModel } from "../metadata/entity-model";
 import { decodeRaw, encodeRaw, UnencodableValue } from "./raw-value";
 
-/** The alias under which rows are selected; short, so that no database's limit on names makes TypeORM replace a column's. */
+/** The alias under which rows are selected; short, so that few names get longer than a database allows. */
 export const ALIAS = "e";
 
 /** A row as stored: one encoded value per selected column, in the order of the metadata. */
@@ -11,6 +12,13 @@ export type StoredRow = readonly unknown[];
 
 /** A row as a driver returns it for a select under {@link ALIAS}. */
 export type RawRow = Readonly<Record<string, unknown>>;
+
+/** What is kept of a row that was loaded. */
+export interface RowImage {
+  /** The row as it is stored; undefined if it holds a value that cannot be stored exactly. */
+  readonly text: string | undefined;
+  readonly primaryKey: readonly unknown[];
+}
 
 /**
  * Turns the rows of one entity into payloads and back into entities that equal TypeORM's own: same class, same properties,
@@ -26,8 +34,9 @@ export class RowCodec {
     private readonly model: EntityModel,
   ) {
     this.columns = model.metadata.columns
-      .filter(({ isSelect }) => isSelect)
-      .map((column) => ({ column, alias: `${ALIAS}_${column.databaseName}` }));
+      // TypeORM selects the primary key whatever the entity says.
+      .filter(({ isSelect, isPrimary }) => isSelect || isPrimary)
+      .map((column) => ({ column, alias: this.aliasOf(column) }));
     this.discriminator = this.indexOf(model.metadata.discriminatorColumn?.databaseName);
   }
 
@@ -35,14 +44,21 @@ export class RowCodec {
    * @throws UnencodableValue if a value would not come back exactly, or a column is missing
    */
   encode(rows: readonly RawRow[]): string {
-    return JSON.stringify(
-      rows.map((row) =>
-        this.columns.map(({ alias }) => {
-          if (row[alias] === undefined) throw new UnencodableValue(`The column ${alias} is not in the row.`);
-          return encodeRaw(row[alias]);
-        }),
-      ),
-    );
+    return payloadOf(rows.map((row) => this.encodeRow(row)));
+  }
+
+  /**
+   * To be called before anything else gets hold of the row: TypeORM hands the driver's own objects (dates, bytes, JSON) on to
+   * transformers, listeners and at last to the caller, who may change them.
+   */
+  imageOf(row: RawRow): RowImage {
+    const primaryKey = this.valuesOf(row, this.model.primaryKey.columns);
+    try {
+      return { primaryKey, text: this.encodeRow(row) };
+    } catch (error) {
+      if (error instanceof UnencodableValue) return { primaryKey, text: undefined };
+      throw error;
+    }
   }
 
   /** @throws if the payload is not what {@link encode} makes for this entity */
@@ -56,10 +72,14 @@ export class RowCodec {
 
   /** The values of some columns in a row as the driver returned it. */
   valuesOf(row: RawRow, columns: readonly { readonly databaseName: string }[]): unknown[] {
-    return columns.map(({ databaseName }) => row[`${ALIAS}_${databaseName}`]);
+    return columns.map((column) => row[this.aliasOf(column)]);
   }
 
-  /** An entity as TypeORM would make it of the same row; its load listeners have not run. */
+  /**
+   * An entity as TypeORM would make it of the same row; its load listeners have not run.
+   *
+   * @throws if the row is not one that {@link encode} has made
+   */
   hydrate(row: StoredRow): ObjectLiteral {
     const metadata = this.metadataOf(row);
     const entity = metadata.create(undefined, { fromDeserializer: true }) as ObjectLiteral;
@@ -69,11 +89,23 @@ export class RowCodec {
     return entity;
   }
 
+  private encodeRow(row: RawRow): string {
+    return JSON.stringify(
+      this.columns.map(({ alias }) => {
+        if (row[alias] === undefined) throw new UnencodableValue(`The column ${alias} is not in the row.`);
+        return encodeRaw(row[alias]);
+      }),
+    );
+  }
+
   /** In single-table inheritance a row of the parent's table may be a child. */
   private metadataOf(row: StoredRow): EntityMetadata {
     if (this.discriminator < 0) return this.model.metadata;
     const value = decodeRaw(row[this.discriminator]);
-    return this.model.metadata.childEntityMetadatas.find((child) => child.discriminatorValue === value) ?? this.model.metadata;
+    return (
+      this.model.metadata.childEntityMetadatas.find((child) => child.discriminatorValue === value) ??
+      this.model.metadata
+    );
   }
 
   private planOf(metadata: EntityMetadata): readonly (readonly [number, ColumnMetadata])[] {
@@ -81,8 +113,7 @@ export class RowCodec {
     if (known !== undefined) return known;
     const plan = metadata.columns
       .filter(
-        (column) =>
-          !column.isVirtual && !metadata.childEntityMetadatas.some((child) => child.target === column.target),
+        (column) => !column.isVirtual && !metadata.childEntityMetadatas.some((child) => child.target === column.target),
       )
       .map((column) => [this.indexOf(column.databaseName), column] as const)
       .filter(([index]) => index >= 0);
@@ -93,4 +124,14 @@ export class RowCodec {
   private indexOf(databaseName: string | undefined): number {
     return this.columns.findIndex(({ column }) => column.databaseName === databaseName);
   }
+
+  /** What TypeORM calls a column in its selects; a name that is too long for the database is replaced by a digest. */
+  private aliasOf({ databaseName }: { readonly databaseName: string }): string {
+    return DriverUtils.buildAlias(this.dataSource.driver, undefined, ALIAS, databaseName);
+  }
+}
+
+/** The payload of rows that are encoded already. */
+export function payloadOf(rows: readonly string[]): string {
+  return `[${rows.join(",")}]`;
 }

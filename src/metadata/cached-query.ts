@@ -101,10 +101,14 @@ export function entryKey(namespace: string, model: EntityModel, query: CachedQue
       digest: query.text,
     });
   } catch (cause) {
-    throw new KeyBuilderError("KEY_BUILDER_FAILED", `The key builder of ${model.name} threw. The read went to the database.`, {
-      entity: model.name,
-      cause,
-    });
+    throw new KeyBuilderError(
+      "KEY_BUILDER_FAILED",
+      `The key builder of ${model.name} threw. The read went to the database.`,
+      {
+        entity: model.name,
+        cause,
+      },
+    );
   }
   if (typeof text === "string" && text !== "") return text.length > 4 * LONGEST_TEXT ? digest(text) : text;
   throw new KeyBuilderError(

@@ -10,8 +10,7 @@ export type Canonical = (value: unknown) => string | undefined;
 /** How a database compares the texts of a column. */
 type TextEquality = "folded" | "ascii-folded";
 
-const INTEGERS =
-  /^(?:(?:tiny|small|medium|big)?int(?:eger)?|int[248]|unsigned big int|(?:small|big)?serial|year)$/;
+const INTEGERS = /^(?:(?:tiny|small|medium|big)?int(?:eger)?|int[248]|unsigned big int|(?:small|big)?serial|year)$/;
 const TEXTS =
   /^(?:(?:tiny|medium|long)?text|(?:national |native |n)?(?:var)?char(?:acter)?2?|character varying|varying character|native character|string|citext|name|clob|(?:simple-)?enum)$/;
 const UUID = /^[0-9a-f]{32}$/;
@@ -29,7 +28,8 @@ export function canonicalOf(column: ColumnMetadata, dataSource: DataSource): Can
   const type = dataSource.driver.normalizeType(column).toLowerCase();
   if (INTEGERS.test(type)) return integer;
   if (type === "boolean" || type === "bool") return boolean;
-  if (type === "uuid") return dataSource.options.type === "postgres" ? uuid : text(textEquality(column, dataSource, type));
+  if (type === "uuid")
+    return dataSource.options.type === "postgres" ? uuid : text(textEquality(column, dataSource, type));
   if (TEXTS.test(type)) return text(textEquality(column, dataSource, type));
   return () => undefined;
 }

@@ -85,7 +85,10 @@ function resolve(
   const ttl = milliseconds(merged.ttl, `ttl of ${entity}`);
   const negativeTtl = milliseconds(merged.negativeTtl, `negativeTtl of ${entity}`, 0);
   if (negativeTtl > ttl && merged.negativeTtl !== DEFAULTS.negativeTtl) {
-    throw invalid(entity, `negativeTtl (${negativeTtl} ms) is longer than ttl (${ttl} ms). Shorten the one or lengthen the other.`);
+    throw invalid(
+      entity,
+      `negativeTtl (${negativeTtl} ms) is longer than ttl (${ttl} ms). Shorten the one or lengthen the other.`,
+    );
   }
   return { strategy, jitter, keyBuilder, ttl, negativeTtl: Math.min(negativeTtl, ttl) };
 }

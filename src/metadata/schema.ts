@@ -54,7 +54,8 @@ export function resolveSchema(dataSource: DataSource, options: CacheOptions): Sc
   const models = new Map<EntityMetadata, EntityModel>();
   for (const metadata of dataSource.entityMetadatas) {
     const settings = settingsOf(metadata, options);
-    if (settings === undefined || metadata.tableType === "junction" || metadata.tableType === "closure-junction") continue;
+    if (settings === undefined || metadata.tableType === "junction" || metadata.tableType === "closure-junction")
+      continue;
     if (options.entities === "all" && metadata.tableType === "view") continue;
     models.set(metadata, entityModel(dataSource, metadata, settings, groupOfTable(metadata)));
   }
@@ -66,7 +67,9 @@ export function resolveSchema(dataSource: DataSource, options: CacheOptions): Sc
     tableOf: (name) => tables.get(name),
     tablesNamed: (name) => byName.get(name) ?? [],
     views: new Set(
-      dataSource.entityMetadatas.filter(({ tableType }) => tableType === "view").map((view) => view.tableName.toLowerCase()),
+      dataSource.entityMetadatas
+        .filter(({ tableType }) => tableType === "view")
+        .map((view) => view.tableName.toLowerCase()),
     ),
     modelOf: (target) => (dataSource.hasMetadata(target) ? models.get(dataSource.getMetadata(target)) : undefined),
   };
@@ -95,7 +98,9 @@ function tablesOf(dataSource: DataSource, models: readonly EntityModel[]): Map<s
     const own = models.filter((model) => model.group === name);
     const keys = new Map(own.flatMap((model) => model.keys.slice(1)).map((key) => [key.id, key]));
     const tracked = own.length > 0 || referenced.has(name);
-    const marks = sharing.flatMap((one) => [one.deleteDateColumn, one.discriminatorColumn].filter((column) => column != null));
+    const marks = sharing.flatMap((one) =>
+      [one.deleteDateColumn, one.discriminatorColumn].filter((column) => column != null),
+    );
     tables.set(name, {
       group: name,
       metadata,
@@ -103,7 +108,9 @@ function tablesOf(dataSource: DataSource, models: readonly EntityModel[]): Map<s
       primaryKey: tracked ? (own[0]?.primaryKey ?? primaryKeyOf(dataSource, metadata)) : undefined,
       keys: [...keys.values()],
       deciding: new Set(
-        [...[...keys.values()].flatMap((key) => key.columns), ...marks].map(({ databaseName }) => databaseName.toLowerCase()),
+        [...[...keys.values()].flatMap((key) => key.columns), ...marks].map(({ databaseName }) =>
+          databaseName.toLowerCase(),
+        ),
       ),
       cascades: { onDelete: cascades.onDelete(name), onUpdate: cascades.onUpdate(name) },
     });
@@ -116,7 +123,14 @@ function isAmong(columns: readonly unknown[], key: Key): boolean {
 }
 
 function primaryKeyOf(dataSource: DataSource, metadata: EntityMetadata): Key {
-  const settings = { strategy: "invalidate", ttl: 1, negativeTtl: 0, jitter: 0, keyBuilder: undefined, keys: [] } as const;
+  const settings = {
+    strategy: "invalidate",
+    ttl: 1,
+    negativeTtl: 0,
+    jitter: 0,
+    keyBuilder: undefined,
+    keys: [],
+  } as const;
   return entityModel(dataSource, metadata, settings, groupOfTable(metadata)).primaryKey;
 }
 
@@ -155,14 +169,21 @@ function cascadesOf(metadatas: readonly EntityMetadata[]) {
 
 function checkDecorated(dataSource: DataSource): void {
   const { tables } = getMetadataArgsStorage();
-  const entities = new Set<unknown>([...tables.map(({ target }) => target), ...dataSource.entityMetadatas.map(({ target }) => target)]);
+  const entities = new Set<unknown>([
+    ...tables.map(({ target }) => target),
+    ...dataSource.entityMetadatas.map(({ target }) => target),
+  ]);
   for (const decorated of decoratedClasses()) {
     const known = [...entities].some((entity) => typeof entity === "function" && lineage(entity).includes(decorated));
     if (known) continue;
     const { name } = decorated as { name: string };
-    throw new CacheConfigError("NOT_AN_ENTITY", `${name} has @Cached but is no entity. Add @Entity() to it, or take @Cached off.`, {
-      entity: name,
-    });
+    throw new CacheConfigError(
+      "NOT_AN_ENTITY",
+      `${name} has @Cached but is no entity. Add @Entity() to it, or take @Cached off.`,
+      {
+        entity: name,
+      },
+    );
   }
 }
 
@@ -171,9 +192,13 @@ function checkNamed(dataSource: DataSource, options: CacheOptions): void {
   const names = dataSource.entityMetadatas.map(({ name }) => name);
   for (const name of Object.keys(options.entities)) {
     if (!names.includes(name)) {
-      throw new CacheConfigError("NOT_AN_ENTITY", `entities names ${name}, but the data source has only ${names.join(", ")}.`, {
-        entity: name,
-      });
+      throw new CacheConfigError(
+        "NOT_AN_ENTITY",
+        `entities names ${name}, but the data source has only ${names.join(", ")}.`,
+        {
+          entity: name,
+        },
+      );
     }
   }
 }

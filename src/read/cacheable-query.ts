@@ -55,18 +55,28 @@ export function cacheableQuery(
   const entry = key.unique && kind === "many" ? "row" : ENTRY[kind];
   const queryOf = (values: readonly unknown[]): CachedQuery | undefined =>
     values.every(isKeyValue)
-      ? cachedQuery(model, entry, key, values, values.map((value, index) => stored(key.columns[index]?.column, value)), shape)
+      ? cachedQuery(
+          model,
+          entry,
+          key,
+          values,
+          values.map((value, index) => stored(key.columns[index]?.column, value)),
+          shape,
+        )
       : undefined;
 
   const [first] = compared;
   if (compared.length === 1 && first?.anyOf !== undefined) {
-    if (kind !== "many" || key !== model.primaryKey || shape.wide === true || options.take !== undefined) return "where";
+    if (kind !== "many" || key !== model.primaryKey || shape.wide === true || options.take !== undefined)
+      return "where";
     if (isOrdered(model.metadata, options) || first.anyOf.length === 0 || first.anyOf.length > MOST_IDS) return "where";
     const queries = first.anyOf.map((value) => queryOf([value]));
     const distinct = new Map(queries.flatMap((query) => (query === undefined ? [] : [[query.text, query]])));
     return queries.includes(undefined) ? "value" : { queries: [...distinct.values()], multiple: true, ttl };
   }
-  const query = compared.some(({ anyOf }) => anyOf !== undefined) ? undefined : queryOf(compared.map(({ value }) => value));
+  const query = compared.some(({ anyOf }) => anyOf !== undefined)
+    ? undefined
+    : queryOf(compared.map(({ value }) => value));
   return query === undefined ? "value" : { queries: [query], multiple: false, ttl };
 }
 
@@ -99,7 +109,8 @@ function comparisonsOf(
       if (comparison === undefined || found.has(column)) return "where";
       found.set(column, comparison);
     } else if (relation !== undefined) {
-      const joined = relation.isManyToOne || relation.isOneToOneOwner ? relationComparisons(relation, value) : undefined;
+      const joined =
+        relation.isManyToOne || relation.isOneToOneOwner ? relationComparisons(relation, value) : undefined;
       if (joined?.some(([joinColumn]) => found.has(joinColumn)) !== false) return "where"; // The same column twice.
       for (const [joinColumn, comparison] of joined) found.set(joinColumn, comparison);
     } else if (metadata.findEmbeddedWithPropertyPath(propertyPath) !== undefined) {
@@ -113,7 +124,8 @@ function comparisonsOf(
 function comparisonOf(value: unknown): Comparison | undefined {
   if (!(value instanceof FindOperator)) return { value, joined: [] };
   if (value.type === "equal" && !(value.value instanceof FindOperator)) return { value: value.value, joined: [] };
-  if (value.type === "in" && Array.isArray(value.value)) return { value: undefined, anyOf: value.value as unknown[], joined: [] };
+  if (value.type === "in" && Array.isArray(value.value))
+    return { value: undefined, anyOf: value.value as unknown[], joined: [] };
   return undefined;
 }
 
@@ -135,7 +147,11 @@ function relationComparisons(
   if (typeof compared === "string" || compared.size !== relation.joinColumns.length) return undefined;
   const { connection } = target;
   const referenced = relation.joinColumns.map((joinColumn) => joinColumn.referencedColumn);
-  if (!referenced.every((column) => column !== undefined && compared.get(column)?.anyOf === undefined && compared.has(column))) {
+  if (
+    !referenced.every(
+      (column) => column !== undefined && compared.get(column)?.anyOf === undefined && compared.has(column),
+    )
+  ) {
     return undefined;
   }
   const key: Key = {
@@ -152,7 +168,8 @@ function relationComparisons(
   const values = target.primaryColumns.map((column) => stored(column, compared.get(column)?.value));
   const joined = [epochTag(group), (isPrimary ? keyTag(group, key, values) : undefined) ?? anyRowTag(group)];
   return relation.joinColumns.map((joinColumn) => {
-    const value = joinColumn.referencedColumn === undefined ? undefined : compared.get(joinColumn.referencedColumn)?.value;
+    const value =
+      joinColumn.referencedColumn === undefined ? undefined : compared.get(joinColumn.referencedColumn)?.value;
     return [joinColumn, { value, joined }] as const;
   });
 }

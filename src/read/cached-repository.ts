@@ -104,7 +104,10 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
   /** @returns undefined after a bypass */
   private async read(method: string, kind: ReadKind, options: FindManyOptions<Entity>): Promise<Entity[] | undefined> {
     const plan = this.plan(kind, options);
-    const found = typeof plan === "string" ? plan : await plan.reader.readThrough.entities(this.manager, plan.model, plan.read, options);
+    const found =
+      typeof plan === "string"
+        ? plan
+        : await plan.reader.readThrough.entities(this.manager, plan.model, plan.read, options);
     if (typeof found !== "string") return found as Entity[];
     this.bypass(method, found);
     return undefined;
@@ -133,7 +136,7 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     if (closed !== undefined) return closed;
     const model = reader.modelOf(this.target);
     if (model === undefined) return "entity";
-    const read = cacheableQuery(model, kind, options as FindManyOptions<ObjectLiteral>);
+    const read = cacheableQuery(model, kind, options);
     return typeof read === "string" ? read : { reader, model, read };
   }
 
@@ -142,7 +145,7 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
   }
 
   private notFound(criteria: unknown): never {
-    throw new EntityNotFoundError(this.target, criteria as FindOneOptions<Entity>);
+    throw new EntityNotFoundError(this.target, criteria);
   }
 }
 

@@ -1,45 +1,62 @@
-import { FindOperator, In, type DataSource, type EntityManager, type FindManyOptions, type ObjectLiteral } from "typeorm";
-import { ALIAS, type RawRow, type RowCodec, type StoredRow } from "../codec/row-codec";
+import type { DataSource, EntityManager, FindManyOptions, ObjectLiteral, QueryRunner, SelectQueryBuilder } from "typeorm";
+import { ALIAS, type RawRow, type RowCodec, type RowImage } from "../codec/row-codec";
 import type { EntityModel } from "../metadata/entity-model";
 
 /** A result as the database gave it: what the caller gets, and the rows that it was made of. */
 export interface Loaded {
   readonly entities: readonly ObjectLiteral[];
-  readonly rows: readonly RawRow[];
+  readonly rows: readonly RowImage[];
 }
 
-/** Loads and rebuilds entities the way TypeORM's own find methods do. */
+/** How to load. */
+export interface LoadOptions {
+  readonly find: FindManyOptions<ObjectLiteral>;
+  /** False where TypeORM would make no entities, as for `exists()`. */
+  readonly listeners: boolean;
+}
+
+/** Loads as TypeORM's own find methods do, and tells load listeners of entities that were not loaded. */
 export class EntityLoader {
   constructor(private readonly dataSource: DataSource) {}
 
-  /**
-   * Runs the query that `find` would run with these options, on the primary: a replica that lags would fill the cache with
-   * what is already outdated.
-   */
-  async load(manager: EntityManager, model: EntityModel, options: FindManyOptions<ObjectLiteral>): Promise<Loaded> {
-    const { cache: _, ...uncached } = options;
-    const runner = "replication" in this.dataSource.options ? this.dataSource.createQueryRunner("master") : undefined;
+  /** Runs the query that `find` would run with these options. */
+  load(manager: EntityManager, model: EntityModel, codec: RowCodec, { find, listeners }: LoadOptions): Promise<Loaded> {
+    return this.onPrimary(async (runner) => {
+      const query = manager.createQueryBuilder(model.metadata.target, ALIAS, runner).setFindOptions(uncached(find));
+      let images: readonly RowImage[] | undefined;
+      noteRows(query, (rows) => (images = rows.map((row) => codec.imageOf(row))));
+      const { entities, raw } = await query.callListeners(listeners).getRawAndEntities<RawRow>();
+      // Without an image, a row may have been changed since: it is used and not kept.
+      return { entities, rows: raw.length === 0 ? [] : (images ?? raw.map(() => ({ text: undefined, primaryKey: [] }))) };
+    });
+  }
+
+  /** Runs the query that `count` would run with these options. */
+  count(manager: EntityManager, model: EntityModel, find: FindManyOptions<ObjectLiteral>): Promise<number> {
+    return this.onPrimary((runner) =>
+      manager.createQueryBuilder(model.metadata.target, ALIAS, runner).setFindOptions(uncached(find)).getCount(),
+    );
+  }
+
+  /** Runs load listeners and subscribers on entities that were rebuilt, as TypeORM does after a load. */
+  async announce(model: EntityModel, entities: readonly ObjectLiteral[]): Promise<void> {
+    if (entities.length === 0 || !this.hasLoadListeners(model)) return;
+    const runner = this.dataSource.createQueryRunner();
     try {
-      const query = manager.createQueryBuilder(model.metadata.target, ALIAS, runner);
-      const { entities, raw } = await query.setFindOptions(uncached).getRawAndEntities<RawRow>();
-      return { entities, rows: raw };
+      await (runner as RunnerWithBroadcaster).broadcaster.broadcast("Load", model.metadata, entities);
     } finally {
-      await runner?.release();
+      await runner.release();
     }
   }
 
-  /** Entities from stored rows, load listeners and subscribers run as for a fresh load. */
-  async rebuild(model: EntityModel, codec: RowCodec, rows: readonly StoredRow[]): Promise<ObjectLiteral[]> {
-    const entities = rows.map((row) => codec.hydrate(row));
-    if (entities.length > 0 && this.hasLoadListeners(model)) {
-      const runner = this.dataSource.createQueryRunner();
-      try {
-        await (runner as RunnerWithBroadcaster).broadcaster.broadcast("Load", model.metadata, entities);
-      } finally {
-        await runner.release();
-      }
+  /** A replica that lags would fill the cache with what is already outdated. */
+  private async onPrimary<Result>(run: (runner: QueryRunner | undefined) => Promise<Result>): Promise<Result> {
+    const runner = "replication" in this.dataSource.options ? this.dataSource.createQueryRunner("master") : undefined;
+    try {
+      return await run(runner);
+    } finally {
+      await runner?.release();
     }
-    return entities;
   }
 
   private hasLoadListeners({ metadata }: EntityModel): boolean {
@@ -51,19 +68,31 @@ export class EntityLoader {
   }
 }
 
-/** `options` with the ids of a multi-get replaced by those that were missed. */
-export function withIds(
-  options: FindManyOptions<ObjectLiteral>,
-  values: readonly unknown[],
-): FindManyOptions<ObjectLiteral> {
-  return { ...options, where: replaceIn(options.where, values) as ObjectLiteral };
+/** TypeORM's own query cache knows no writes: what it returns must not get into this one. It may be on for every query. */
+function uncached(find: FindManyOptions<ObjectLiteral>): FindManyOptions<ObjectLiteral> {
+  return { ...find, cache: false };
 }
 
-function replaceIn(where: unknown, values: readonly unknown[]): unknown {
-  if (where instanceof FindOperator) return In([...values]);
-  if (Array.isArray(where)) return where.map((one) => replaceIn(one, values));
-  if (typeof where !== "object" || where === null) return where;
-  return Object.fromEntries(Object.entries(where).map(([name, value]) => [name, replaceIn(value, values)]));
+/** Shows the rows of a query as the driver returned them, before TypeORM makes entities of them. */
+function noteRows(query: SelectQueryBuilder<ObjectLiteral>, note: (rows: readonly RawRow[]) => void): void {
+  const internals = query as unknown as QueryInternals;
+  const { loadRawResults, clone } = internals;
+  internals.loadRawResults = async (runner) => {
+    const rows = await loadRawResults.call(query, runner);
+    note(rows);
+    return rows;
+  };
+  // With joins and a limit, TypeORM first finds the ids, and then has a clone load their rows.
+  internals.clone = () => {
+    const copy = clone.call(query);
+    noteRows(copy, note);
+    return copy;
+  };
+}
+
+interface QueryInternals {
+  loadRawResults: (runner: QueryRunner) => Promise<RawRow[]>;
+  clone: () => SelectQueryBuilder<ObjectLiteral>;
 }
 
 interface RunnerWithBroadcaster {

@@ -86,7 +86,12 @@ export class Filler {
       const { model, query, key, fill } = one;
       const { rowTags, payload } = fill;
       const ttl = jitteredTtl(fill.ttl, model.settings.jitter, Math.random());
-      requests.push({ key, group: model.group, ttl, value: encodeEntry({ query: query.text, rowTags, tokens, payload }) });
+      requests.push({
+        key,
+        group: model.group,
+        ttl,
+        value: encodeEntry({ query: query.text, rowTags, tokens, payload }),
+      });
       this.reporter.emit("fill", { entity: model.name, key, ttl, tags: [...query.tags, ...rowTags] });
     }
     if (requests.length > 0) await this.store.fill(requests);

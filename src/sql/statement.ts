@@ -87,7 +87,9 @@ function analyzeOne(tokens: readonly SqlToken[], dialect: Dialect): SqlStatement
   if (control !== undefined) return control;
   if (first === "with" || first === "explain" || first === "") {
     // A name may be spelt like a keyword here: then this is merely too careful.
-    const writes = tokens.some((token, index) => DML.has(token.text) && token.kind === "word" && !isLockingRead(tokens, index));
+    const writes = tokens.some(
+      (token, index) => DML.has(token.text) && token.kind === "word" && !isLockingRead(tokens, index),
+    );
     return writes ? writeOf(tokens, dialect, false) : READ;
   }
   if (WRITES.has(first)) return writeOf(tokens, dialect, COMMITTING.has(first));

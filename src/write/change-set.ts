@@ -95,11 +95,12 @@ export class ChangeSet {
     }
     const tables = [...names].flatMap((name) => this.schema.tablesNamed(name));
     const [only, ...others] = target === undefined ? [] : this.schema.tablesNamed(target.table);
-    if (tables.length > 0) this.causes.add(`${target?.operation ?? "statement on"} ${tables.map((table) => table.group).join(", ")}`);
     // The exact form writes one table, whatever else is named in it.
     if (target !== undefined && only !== undefined && others.length === 0) {
+      this.causes.add(`${target.operation} ${only.group}`);
       this.addTarget(only, target, parameters);
-    } else {
+    } else if (tables.length > 0) {
+      this.causes.add(`statement on ${tables.map(({ group }) => group).join(", ")}`);
       for (const table of tables) this.touchTable(table);
     }
   }

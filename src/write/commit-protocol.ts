@@ -130,7 +130,13 @@ export class CommitProtocol {
       const since = clock.monotonic();
       const tokens = await store.lock([...tags], holder, plan.readTags);
       const found = plan.readTags.map((tag, index) => [tag, tokens[index] ?? ""] as const);
-      const held: HeldLock = { holder, tags, tokens: new Map(found.filter(([, token]) => token !== "")), locked: true, since };
+      const held: HeldLock = {
+        holder,
+        tags,
+        tokens: new Map(found.filter(([, token]) => token !== "")),
+        locked: true,
+        since,
+      };
       if (this.isFresh(held)) {
         reporter.emit("lock", { tags: [...tags], cause: plan.cause });
         return held;
@@ -149,7 +155,7 @@ function strictError(cause: unknown): LockError {
   if (cause instanceof LockError) return cause;
   return new LockError(
     "LOCK_FAILED",
-    "The cache could not be locked, so nothing was committed. Try again, or use consistency \"available\" to commit without the cache.",
+    'The cache could not be locked, so nothing was committed. Try again, or use consistency "available" to commit without the cache.',
     { cause },
   );
 }

@@ -46,16 +46,19 @@ export async function readEntityRows(
   model: EntityModel,
   rows: readonly WrittenRow[],
 ): Promise<RawRow[]> {
-  const { escape } = runner.connection.driver;
+  const { driver } = runner.connection;
+  const escape = driver.escape.bind(driver);
   const found: RawRow[] = [];
   for (const batch of batches(rows)) {
     const parameters: Record<string, unknown> = {};
-    const where = whereRows(model.primaryKey, batch, escape.bind(runner.connection.driver), `${ALIAS}`, (value, index) => {
+    const where = whereRows(model.primaryKey, batch, escape, ALIAS, (value, index) => {
       parameters[`coherent${index}`] = value;
       return `:coherent${index}`;
     });
     const query = runner.manager.createQueryBuilder(model.metadata.target, ALIAS, runner);
-    found.push(...(await query.setFindOptions({ loadEagerRelations: false }).andWhere(where, parameters).getRawMany<RawRow>()));
+    found.push(
+      ...(await query.setFindOptions({ loadEagerRelations: false }).andWhere(where, parameters).getRawMany<RawRow>()),
+    );
   }
   return found;
 }

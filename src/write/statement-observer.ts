@@ -161,11 +161,7 @@ export class StatementObserver {
   }
 
   /** LOCK, then COMMIT or whatever may be one, then UNLOCK. */
-  private async commit<Result>(
-    runner: QueryRunner,
-    journal: TransactionJournal,
-    send: Send<Result>,
-  ): Promise<Result> {
+  private async commit<Result>(runner: QueryRunner, journal: TransactionJournal, send: Send<Result>): Promise<Result> {
     const keyTags: KeyTagReader = (changes, rows) => readKeyTags(runner, changes, rows);
     let held: HeldLock | undefined;
     try {

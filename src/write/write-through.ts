@@ -79,7 +79,13 @@ function entryOf(
       tokens: [tokens.epoch, ...lockedTags.map(() => tokens.token)],
       payload: codec.encode([row]),
     });
-    const request = { key: entryKey(options.namespace, model, query), group: model.group, value, ttl: ttlOf(model), lockedTags };
+    const request = {
+      key: entryKey(options.namespace, model, query),
+      group: model.group,
+      value,
+      ttl: ttlOf(model),
+      lockedTags,
+    };
     options.onEntry(model.name, request.key);
     return request;
   } catch (error) {

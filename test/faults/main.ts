@@ -25,10 +25,10 @@ async function main(): Promise<void> {
     protocol,
     database,
     seconds,
-    onProgress({ seconds: passed, hits, stale }) {
-      if (passed < next) return;
-      next += 10;
-      process.stderr.write(`${passed.toFixed(0)} s: ${hits} hits, ${stale} stale\n`);
+    isEnough({ seconds: passed, hits, stale }) {
+      if (passed >= next) process.stderr.write(`${passed.toFixed(0)} s: ${hits} hits, ${stale} stale\n`);
+      if (passed >= next) next += 10;
+      return false;
     },
   });
   process.stdout.write(`${describeReport(report)}\n`);
@@ -37,7 +37,11 @@ async function main(): Promise<void> {
   process.exitCode = expected ? 0 : 1;
 }
 
-function oneOf<Name extends Protocol | TestDatabase["name"]>(option: string, value: string, names: readonly Name[]): Name {
+function oneOf<Name extends Protocol | TestDatabase["name"]>(
+  option: string,
+  value: string,
+  names: readonly Name[],
+): Name {
   const found = names.find((name) => name === value);
   if (found === undefined) throw new Error(`--${option} is ${value}, but must be one of ${names.join(", ")}.`);
   return found;

@@ -9,12 +9,22 @@ export function describeReport(report: TortureReport): string {
     ["fills", `${report.fills}, written through ${report.writeThroughs}, kept back by a lock ${report.locked}`],
     ["outdated entries met", `${report.outdated}, none of them served`],
     ["writes", `${report.commits} committed, ${report.rollbacks} rolled back, ${report.refused} refused`],
-    ["faults", `${report.kills} writers killed, ${report.evictions} keys evicted, ${report.flushes} FLUSHALL, ${report.scriptFlushes} SCRIPT FLUSH, ${report.cutConnections} connections cut`],
-    ["stale reads", stale === 0 ? `0 of ${hits} hits: less than one in ${bound(hits)}, by the rule of three` : `${stale} of ${reads} reads`],
+    [
+      "faults",
+      `${report.kills} writers killed, ${report.evictions} keys evicted, ${report.flushes} FLUSHALL, ${report.scriptFlushes} SCRIPT FLUSH, ${report.cutConnections} connections cut`,
+    ],
+    [
+      "stale reads",
+      stale === 0
+        ? `0 of ${hits} hits: less than one in ${bound(hits)}, by the rule of three`
+        : `${stale} of ${reads} reads`,
+    ],
   ];
   if (report.protocol !== "coherent") lines.splice(3, 1);
   const width = Math.max(...lines.map(([name]) => name.length));
-  const violations = report.violations.map((one) => `  ${one.worker} ${one.entity} ${one.lookup}: ${one.problem}\n    ${JSON.stringify(one.details)}`);
+  const violations = report.violations.map(
+    (one) => `  ${one.worker} ${one.entity} ${one.lookup}: ${one.problem}\n    ${JSON.stringify(one.details)}`,
+  );
   return [...lines.map(([name, text]) => `${name.padEnd(width)}  ${text}`), ...violations].join("\n");
 }
 

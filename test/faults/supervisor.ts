@@ -1,7 +1,15 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { DataSourceOptions } from "typeorm";
-import { noCounts, type Counts, type Protocol, type Role, type Violation, type WorkerMessage, type WorkerSettings } from "./messages";
+import {
+  noCounts,
+  type Counts,
+  type Protocol,
+  type Role,
+  type Violation,
+  type WorkerMessage,
+  type WorkerSettings,
+} from "./messages";
 import { pick } from "./random";
 
 /** Milliseconds that a worker has to end by itself. */
@@ -41,7 +49,8 @@ export class Supervisor {
     await Promise.all(
       Array.from({ length: count }, async () => {
         const child = this.start(role, lanes);
-        while (!this.ready.has(child) && this.running.has(child)) await Promise.race([once(child, "message"), once(child, "exit")]);
+        while (!this.ready.has(child) && this.running.has(child))
+          await Promise.race([once(child, "message"), once(child, "exit")]);
       }),
     );
     this.check();
@@ -75,8 +84,12 @@ export class Supervisor {
     this.check();
   }
 
-  /** @throws Error if a worker has failed */
-  check(): void {
+  /** A worker has failed; `stop` tells how. */
+  hasFailed(): boolean {
+    return this.failure !== undefined;
+  }
+
+  private check(): void {
     if (this.failure !== undefined) throw this.failure;
   }
 

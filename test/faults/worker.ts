@@ -93,7 +93,13 @@ async function read(subject: Subject, plain: DataSource, counts: Counts, worker:
       const rows = [...before.values()].filter(
         (row) => lookup.matches(row) || (typeof result !== "number" && result.some(({ id }) => id === row.id)),
       );
-      const violation: Violation = { problem, entity: item.name, lookup: lookup.name, worker, details: { result, rows } };
+      const violation: Violation = {
+        problem,
+        entity: item.name,
+        lookup: lookup.name,
+        worker,
+        details: { result, rows },
+      };
       tell({ kind: "violation", violation });
     }
     before = after;
@@ -116,7 +122,7 @@ function reporter(counts: Counts, subject: Subject): () => void {
 async function connect({ database }: WorkerSettings, synchronize: boolean): Promise<DataSource> {
   const dataSource = new DataSource({ ...database, entities: [...ITEMS], synchronize });
   await dataSource.initialize();
-  // Waiting for the disk would be most of the time. What a killed process has written is safe without it.
+  // As in torture.ts for PostgreSQL.
   if (/sqlite/.test(database.type)) await dataSource.query("PRAGMA synchronous = OFF");
   return dataSource;
 }

@@ -1,9 +1,10 @@
-import { ANY, type EntrySpec, PROTOCOL, type Scenario, type WriteSpec } from "./scenario";
+import { ANY, type EntrySpec, type Faults, PROTOCOL, type Scenario, type WriteSpec } from "./scenario";
 
 // Names of tags: T the epoch of the table, T:* every row write of it, T:id=1 a row by primary key, T:k a value of a declared
 // key that queries by key ask for.
 
-const FAULTS = { crashes: ANY, rollbacks: true, evictions: 1, flushes: 1 };
+const FAULTS: Faults = { crashes: ANY, rollbacks: true, evictions: 1, flushes: 1 };
+const ENDLESS: Faults = { crashes: ANY, rollbacks: true, evictions: ANY, flushes: ANY };
 
 const BASE = {
   reads: [0],
@@ -17,52 +18,40 @@ const BASE = {
   rules: PROTOCOL,
 } as const satisfies Partial<Scenario>;
 
-/** One row by primary key: tags T and T:id=1. */
-const ROW_TAGS = [
-  { name: "T", group: 0 },
-  { name: "T:id=1", group: 0 },
-];
+/** One row by primary key. */
+const ROW_TAGS = ["T", "T:id=1"].map((name) => ({ name, group: 0 }));
 const ROW_ENTRY: EntrySpec = { name: "row 1", group: 0, tags: [0, 1], rows: [0] };
-const updateRow: WriteSpec = {
-  name: "UPDATE row 1",
-  mode: "transaction",
-  rows: [{ row: 0, becomes: "in" }],
-  tags: [1],
-};
-const writeThrough: WriteSpec = { ...updateRow, through: { entry: 0, locked: [1], captured: 0 } };
-const autoCommit: WriteSpec = { ...writeThrough, mode: "statement" };
-const bulk: WriteSpec = { ...updateRow, name: "bulk UPDATE", tags: [0] };
+const update: WriteSpec = { name: "UPDATE row 1", mode: "transaction", rows: [{ row: 0, becomes: "in" }], tags: [1] };
+const updateThrough: WriteSpec = { ...update, through: { entry: 0, locked: [1], captured: 0 } };
+const statement: WriteSpec = { ...updateThrough, mode: "statement" };
+/** Its rows are unknown, so it locks the epoch. */
+const bulk: WriteSpec = { ...update, name: "bulk UPDATE", tags: [0] };
 
-export function invalidation(readers: number): Scenario {
-  return {
-    ...BASE,
-    name: "row, invalidated",
-    tags: ROW_TAGS,
-    rows: ["in"],
-    entries: [ROW_ENTRY],
-    writers: [[updateRow, bulk], [updateRow]],
-    readers,
-  };
-}
+export const invalidated = (readers: number, faults = FAULTS): Scenario => ({
+  ...BASE,
+  name: "a row, invalidated",
+  tags: ROW_TAGS,
+  rows: ["in"],
+  entries: [ROW_ENTRY],
+  writers: [[update, bulk], [update]],
+  readers,
+  faults,
+});
 
-export function throughRow(readers: number): Scenario {
-  return {
-    ...invalidation(readers),
-    name: "row, written through",
-    writers: [[writeThrough], [writeThrough, bulk]],
-  };
-}
+export const writtenThrough = (readers: number, faults = FAULTS): Scenario => ({
+  ...invalidated(readers, faults),
+  name: "a row, written through by transactions",
+  writers: [[updateThrough], [updateThrough, bulk]],
+});
 
-export function statements(readers: number): Scenario {
-  return {
-    ...invalidation(readers),
-    name: "row, written through by statements outside of transactions",
-    writers: [[autoCommit], [autoCommit, bulk]],
-  };
-}
+export const statements = (readers: number, faults = FAULTS): Scenario => ({
+  ...invalidated(readers, faults),
+  name: "a row, written through by statements outside of transactions",
+  writers: [[statement], [statement, bulk]],
+});
 
-/** A query by key: T, T:k, T:*, and the tags of its two rows. Row 1 matches in the beginning, row 2 does not. */
-const KEY_TAGS = [...ROW_TAGS, { name: "T:id=2", group: 0 }, { name: "T:k", group: 0 }, { name: "T:*", group: 0 }];
+/** A query by key over two rows, of which the first matches in the beginning. */
+const KEY_TAGS = ["T", "T:id=1", "T:id=2", "T:k", "T:*"].map((name) => ({ name, group: 0 }));
 const KEY_ENTRY: EntrySpec = {
   name: "rows with k",
   group: 0,
@@ -70,11 +59,15 @@ const KEY_ENTRY: EntrySpec = {
   rows: [0, 1],
   byKey: { rowTags: [1, 2], anyRow: 4 },
 };
-const update1: WriteSpec = { ...updateRow, tags: [1, 3, 4] };
-/** Its writer knows only the new value of the key; who returns the row depends on its primary key. */
-const leave1: WriteSpec = { ...updateRow, name: "UPDATE row 1, leaves k", rows: [{ row: 0, becomes: "out" }], tags: [1, 4] };
-const enter2: WriteSpec = { ...updateRow, name: "UPDATE row 2, enters k", rows: [{ row: 1, becomes: "in" }], tags: [2, 3, 4] };
-const change2: WriteSpec = { ...updateRow, name: "UPDATE row 2, out of k", rows: [{ row: 1, becomes: "out" }], tags: [2, 4] };
+const changes1: WriteSpec = { ...update, name: "UPDATE row 1", tags: [1, 3, 4] };
+/** Its writer knows the new value of the key only; what returned the row depends on its primary key. */
+const leaves1: WriteSpec = { ...update, name: "UPDATE row 1, leaves k", rows: [{ row: 0, becomes: "out" }], tags: [1, 4] };
+const enters2: WriteSpec = {
+  ...update,
+  name: "UPDATE row 2, enters k",
+  rows: [{ row: 1, becomes: "in" }],
+  tags: [2, 3, 4],
+};
 const bulkBoth: WriteSpec = {
   ...bulk,
   rows: [
@@ -83,21 +76,76 @@ const bulkBoth: WriteSpec = {
   ],
 };
 
-export function byKey(readers: number, capture: Scenario["capture"], sharing: boolean): Scenario {
+export const byKey = (readers: number, capture: "any-row" | "hints", faults = FAULTS): Scenario => ({
+  ...BASE,
+  name: capture === "hints" ? "rows by key, their tags guessed" : "rows by key, their tags captured after the load",
+  tags: KEY_TAGS,
+  rows: ["in", "out"],
+  entries: [KEY_ENTRY],
+  writers: [
+    [changes1, leaves1],
+    [enters2, bulkBoth],
+  ],
+  readers,
+  capture,
+  faults,
+});
+
+/** A row by a unique key, which is written through under the key and the row. */
+export const uniqueKey = (readers: number, faults = FAULTS): Scenario => {
+  const through = { entry: 0, locked: [1, 3], captured: 0 };
+  return {
+    ...byKey(readers, "any-row", faults),
+    name: "a row by unique key, written through",
+    writers: [[{ ...changes1, through }], [{ ...changes1, through }, leaves1]],
+  };
+};
+
+/** The same loads, shared by whoever may. Nothing is filled: that is tried above. */
+export const shared = (readers: number, capture: "any-row" | "hints", faults = FAULTS): Scenario => ({
+  ...byKey(readers, capture, faults),
+  name: `${capture === "hints" ? "rows by key, their tags guessed" : "rows by key"}, loads shared`,
+  writers: [[changes1, leaves1], [enters2]],
+  sharing: true,
+  fills: false,
+});
+
+/** No slot answers for another: each key is looked at by itself. */
+export const keyByKey = (readers: number, faults = FAULTS): Scenario => ({
+  ...writtenThrough(readers, faults),
+  name: "a row, looked at key by key",
+  hits: "key by key",
+});
+
+/** A join of two tables in two slots, each with a guard of its own, and its two rows loaded by a statement each. */
+export const twoGroups = (readers: number, hits: Scenario["hits"], faults = FAULTS): Scenario => {
+  const both: WriteSpec = {
+    name: "UPDATE of both rows",
+    mode: "transaction",
+    rows: [
+      { row: 0, becomes: "in" },
+      { row: 1, becomes: "in" },
+    ],
+    tags: [0, 1],
+  };
   return {
     ...BASE,
-    name: `rows by key, ${capture === "hints" ? "row tags guessed" : "row tags after the load"}${sharing ? ", loads shared" : ""}`,
-    tags: KEY_TAGS,
-    rows: ["in", "out"],
-    entries: [KEY_ENTRY],
-    writers: [
-      [update1, leave1],
-      [enter2, bulkBoth],
+    name: `a join of two groups${hits === "key by key" ? ", looked at key by key" : ""}`,
+    tags: [
+      { name: "T:id=1", group: 0 },
+      { name: "U:id=1", group: 1 },
     ],
+    rows: ["in", "in"],
+    entries: [{ name: "T join U", group: 0, tags: [0, 1], rows: [0, 1] }],
+    writers: [[both], [{ ...both, name: "UPDATE of U", rows: [{ row: 1, becomes: "in" }], tags: [1] }]],
     readers,
-    capture,
-    sharing,
-    fills: !sharing,
+    hits,
+    load: "row by row",
+    faults,
   };
-}
-void change2;
+};
+
+/** A COMMIT may outlive its lock, and even be sent after; it is seen at the latest when its writer goes on after UNLOCK. */
+export const slow = (scenario: Scenario): Scenario => ({ ...scenario, name: `${scenario.name}, COMMIT slow`, promise: "returned" });
+
+export { ENDLESS, FAULTS };

@@ -1,0 +1,148 @@
+import Redis from "ioredis";
+import { DataSource, type DataSourceOptions, type Repository } from "typeorm";
+import { attachCache, MemoryStore, RedisStore, type CoherentCache, type Store, type Strategy } from "typeorm-coherent";
+import type { BenchCase } from "./measure";
+import { newProducts, Product, ROWS } from "./product";
+
+/** What the cases run against; everything that they open is closed by `close`. */
+export interface BenchPlaces {
+  readonly redisUrl: string;
+  /** Each is an empty database of its own. */
+  readonly sqlite: () => Promise<DataSourceOptions>;
+  readonly postgres: (() => Promise<DataSourceOptions>) | undefined;
+}
+
+/** Names that the aims refer to. */
+export const NAMES = {
+  get: "raw GET + JSON.parse",
+  mget: "raw MGET of 3 keys",
+  redisHit: "hit, RedisStore",
+  memoryHit: "hit, MemoryStore",
+  typeormCache: "TypeORM's own ioredis cache",
+  sqliteFind: "findOneBy, SQLite",
+  postgresFind: "findOneBy, PostgreSQL",
+  save: "save, PostgreSQL, plain",
+  saveInvalidate: "save, PostgreSQL, invalidate",
+  saveWriteThrough: "save, PostgreSQL, write-through",
+} as const;
+
+/** All cases, ready to run, with full caches. */
+export async function openCases(places: BenchPlaces): Promise<{ cases: BenchCase[]; close: () => Promise<void> }> {
+  const opened: (() => Promise<unknown>)[] = [];
+  const open = async (options: DataSourceOptions, more: Partial<DataSourceOptions> = {}): Promise<DataSource> => {
+    const dataSource = new DataSource({ ...options, ...more } as DataSourceOptions);
+    await dataSource.initialize();
+    opened.push(() => dataSource.destroy());
+    await dataSource.getRepository(Product).insert(newProducts());
+    return dataSource;
+  };
+  const redis = new Redis(places.redisUrl, { enableAutoPipelining: true });
+  opened.push(() => redis.quit());
+  const redisStore = () => new RedisStore(new Redis(places.redisUrl, { lazyConnect: true }));
+
+  const sqlite = await open(await places.sqlite());
+  const { hostname: host, port } = new URL(places.redisUrl);
+  const ownCache = await open(await places.sqlite(), {
+    cache: {
+      type: "ioredis",
+      options: { host, port: Number(port), enableAutoPipelining: true, db: 1 },
+      duration: 3_600_000,
+    },
+  });
+  const cases: BenchCase[] = [
+    ...(await rawCases(redis, sqlite)),
+    await hitCase(NAMES.redisHit, await open(await places.sqlite()), redisStore()),
+    await hitCase(NAMES.memoryHit, await open(await places.sqlite()), new MemoryStore()),
+    await ownCacheCase(ownCache),
+    findCase(NAMES.sqliteFind, sqlite),
+  ];
+  if (places.postgres !== undefined) {
+    const plain = await open(await places.postgres());
+    cases.push(findCase(NAMES.postgresFind, plain), await saveCase(NAMES.save, plain));
+    for (const [name, strategy] of [
+      [NAMES.saveInvalidate, "invalidate"],
+      [NAMES.saveWriteThrough, "write-through"],
+    ] as const) {
+      const dataSource = await open(await places.postgres());
+      await attach(dataSource, redisStore(), strategy);
+      cases.push(await saveCase(name, dataSource));
+    }
+  }
+  return {
+    cases,
+    async close() {
+      for (const close of opened.reverse()) await close();
+    },
+  };
+}
+
+const idOf = (turn: number) => (turn % ROWS) + 1;
+
+/** Auto-pipelining as in our store; the MGET asks for as many keys as a hit does, and parses nothing. */
+async function rawCases(redis: Redis, source: DataSource): Promise<BenchCase[]> {
+  for (const row of await source.getRepository(Product).find()) {
+    await redis.mset(`row:${row.id}`, JSON.stringify(row), `tag:${row.id}`, "0123456789abcdef");
+  }
+  await redis.set("epoch", "0123456789abcdef");
+  return [
+    {
+      name: NAMES.get,
+      run: async (turn) => JSON.parse((await redis.get(`row:${idOf(turn)}`)) ?? "null") as unknown,
+    },
+    { name: NAMES.mget, run: (turn) => redis.mget(`row:${idOf(turn)}`, "epoch", `tag:${idOf(turn)}`) },
+  ];
+}
+
+function findCase(name: string, dataSource: DataSource): BenchCase {
+  const products = dataSource.getRepository(Product);
+  return { name, run: (turn) => found(products.findOneBy({ id: idOf(turn) })) };
+}
+
+async function hitCase(name: string, dataSource: DataSource, store: Store): Promise<BenchCase> {
+  const cache = await attach(dataSource, store, "invalidate");
+  const products: Repository<Product> = cache.repository(Product);
+  // A new Redis store fills nothing during its first seconds.
+  for (let hits = 0; hits < ROWS;) {
+    const before = cache.stats().hits;
+    for (let id = 1; id <= ROWS; id += 1) await products.findOneBy({ id });
+    hits = cache.stats().hits - before;
+  }
+  return { name, run: (turn) => found(products.findOneBy({ id: idOf(turn) })) };
+}
+
+async function ownCacheCase(dataSource: DataSource): Promise<BenchCase> {
+  const products = dataSource.getRepository(Product);
+  const find = (id: number) => found(products.findOne({ where: { id }, cache: true }));
+  for (let id = 1; id <= ROWS; id += 1) await find(id);
+  return { name: NAMES.typeormCache, run: (turn) => find(idOf(turn)) };
+}
+
+/** Changes one column of a loaded entity. Rows in flight are never the same. */
+async function saveCase(name: string, dataSource: DataSource): Promise<BenchCase> {
+  const repository = dataSource.getRepository(Product);
+  const products = await repository.find({ order: { id: "ASC" } });
+  return {
+    name,
+    run(turn) {
+      const product = products[turn % ROWS]!;
+      product.stock = turn;
+      return repository.save(product);
+    },
+  };
+}
+
+function attach(dataSource: DataSource, store: Store, strategy: Strategy): Promise<CoherentCache> {
+  return attachCache(dataSource, {
+    store,
+    consistency: "strict",
+    storeTimeout: 500,
+    entities: { Product: { strategy, ttl: "1h" } },
+  });
+}
+
+/** A read that finds nothing would be measured as a fast one. */
+async function found(read: Promise<Product | null>): Promise<Product> {
+  const product = await read;
+  if (product === null) throw new Error("A row was not found.");
+  return product;
+}

@@ -1,0 +1,68 @@
+// npm run bench [-- --quick] [--rounds N] [--only TEXT]: see README.md.
+import "reflect-metadata";
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import type { DataSourceOptions } from "typeorm";
+import { databases, typeormVersion } from "../test/support/databases";
+import { startRedis } from "../test/support/redis-server";
+import { openCases } from "./cases";
+import { measure } from "./measure";
+import { Product } from "./product";
+import { aims, table } from "./report";
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    rounds: { type: "string" },
+    only: { type: "string", default: "" },
+    "typeorm-0.3": { type: "boolean", default: false },
+  },
+});
+
+async function main(): Promise<void> {
+  const rounds = Number(values.rounds ?? (values.quick ? 3 : 15));
+  const time = values.quick ? 80 : 250;
+  const available = databases();
+  const redis = await startRedis();
+  const placeIn = (name: string) => {
+    const database = available.find((one) => one.name === name);
+    return database && (async () => withoutDisk(await database.options([Product])));
+  };
+  const sqlite = placeIn("sqlite");
+  if (sqlite === undefined) throw new Error("SQLite is always there.");
+  const opened = await openCases({ redisUrl: redis.url, sqlite, postgres: placeIn("postgres") });
+  try {
+    const series = await measure(
+      opened.cases.filter(({ name }) => name.includes(values.only)),
+      {
+        inFlight: [1, 64],
+        rounds,
+        time,
+        onRound: (round) => process.stderr.write(`\rround ${round} of ${rounds} `),
+      },
+    );
+    const [cpu] = cpus();
+    process.stderr.write("\r");
+    process.stdout.write(
+      `${table(series)}\n\n${aims(series)}\n\n` +
+        `Medians of ${rounds} rounds of ${time} ms. Node ${process.versions.node}, TypeORM ${typeormVersion}, ` +
+        `${cpus().length} x ${cpu?.model.trim() ?? "?"}\n`,
+    );
+  } finally {
+    await opened.close();
+    await redis.stop();
+    for (const database of available) await database.cleanup();
+  }
+}
+
+/** Waiting for the disk at COMMIT would hide what a save costs besides. */
+function withoutDisk(options: DataSourceOptions): DataSourceOptions {
+  if (options.type !== "postgres") return options;
+  const extra = options.extra as { readonly options?: string } | undefined;
+  return { ...options, extra: { ...extra, options: `${extra?.options ?? ""} -c synchronous_commit=off` } };
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,45 @@
+import { payloadOf, type RowImage } from "../codec/row-codec";
+import { anyRowTag, type Tag } from "../core/tag";
+import type { UnfilledReason } from "../events";
+import { keyTag } from "../metadata/cached-query";
+import { needsRowTags, type Fill, type KeyedQuery } from "./filler";
+
+/** A query and the rows that the database answered it with. */
+export type AnsweredQuery = KeyedQuery & { readonly rows: readonly RowImage[] };
+
+/** More returned rows than this, and an entry depends on every row write of the table instead. */
+const MOST_ROW_TAGS = 100;
+
+/**
+ * The entry that rows amount to, or why there is none.
+ *
+ * @param ttl milliseconds, if the call named its own
+ */
+export function fillOf(answered: AnsweredQuery, ttl: number | undefined): Fill | UnfilledReason {
+  const { model, query, rows } = answered;
+  const { settings } = model;
+  if (query.kind === "row" && rows.length > 1) return "ambiguous";
+  const negative = query.kind === "row" && rows.length === 0;
+  if (negative && settings.negativeTtl === 0) return "negative-off";
+  const texts = textsOf(rows);
+  if (texts === undefined) return "unencodable";
+  const longest = ttl ?? settings.ttl;
+  return {
+    payload: payloadOf(texts),
+    rowTags: rowTagsOf(answered),
+    ttl: negative ? Math.min(longest, settings.negativeTtl) : longest,
+  };
+}
+
+/** Rows as they are stored; undefined if one of them cannot be. */
+export function textsOf(rows: readonly RowImage[]): string[] | undefined {
+  const texts = rows.flatMap(({ text }) => text ?? []);
+  return texts.length === rows.length ? texts : undefined;
+}
+
+function rowTagsOf({ model, query, rows }: AnsweredQuery): readonly Tag[] {
+  if (!needsRowTags(model, query)) return [];
+  const { group, primaryKey } = model;
+  if (rows.length > MOST_ROW_TAGS) return [anyRowTag(group)];
+  return [...new Set(rows.map((row) => keyTag(group, primaryKey, row.primaryKey) ?? anyRowTag(group)))];
+}
