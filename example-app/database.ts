@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DataSource, type DataSourceOptions, type Logger } from "typeorm";
+import { CacheError } from "typeorm-coherent";
 import { Category } from "./entities/category";
 import { Customer } from "./entities/customer";
 import { Order } from "./entities/order";
@@ -29,15 +30,16 @@ export function createDataSource(file: string | undefined, logger: Logger): Data
  * @throws UsageError if the file cannot be opened, or holds other tables
  */
 export async function openDatabase(dataSource: DataSource, file: string | undefined): Promise<void> {
+  let tables: { name: string }[];
   try {
     await dataSource.initialize();
+    tables = await dataSource.query<{ name: string }[]>("SELECT name FROM sqlite_master WHERE type = 'table'");
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (file === undefined || !/^(SQLITE_|E[A-Z]+$)/.test(code ?? "")) throw error;
-    throw new UsageError(`--database ${file} cannot be opened: ${(error as Error).message}.`);
+    // A file that is no database opens, and fails at the first statement; in memory there is nothing that can fail.
+    if (file === undefined || error instanceof CacheError) throw error;
+    throw new UsageError(`--database ${file} cannot be used: ${(error as Error).message}.`);
   }
   const ours = new Set(dataSource.entityMetadatas.map(({ tableName }) => tableName));
-  const tables = await dataSource.query<{ name: string }[]>("SELECT name FROM sqlite_master WHERE type = 'table'");
   const foreign = tables.map(({ name }) => name).filter((name) => !ours.has(name) && !name.startsWith("sqlite_"));
   if (foreign.length > 0) {
     throw new UsageError(

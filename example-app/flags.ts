@@ -62,10 +62,7 @@ function parse(args: readonly string[]) {
     if (!code?.startsWith("ERR_PARSE_ARGS")) throw error;
     // Node's message goes on about positional arguments, of which there are none here.
     const [reason = ""] = message.split(/\. |\.?\n|\.$/);
-    throw new UsageError(
-      `${reason}. The flags are ${Object.keys(OPTIONS)
-        .map((name) => `--${name}`)
-        .join(", ")}; --help explains them.`,
-    );
+    const short = reason.replace(/^Option '(--\w+) <value>' argument missing$/, "$1 needs a value");
+    throw new UsageError(`${short}. --help lists the flags.`);
   }
 }

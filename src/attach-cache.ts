@@ -1,10 +1,11 @@
 import { resolve } from "node:path";
+import { inspect } from "node:util";
 import type { DataSource } from "typeorm";
 import { CoherentCache } from "./coherent-cache";
 import { createTokenSource } from "./core/token";
 import { CacheConfigError, CacheStateError } from "./errors";
 import { milliseconds } from "./metadata/entity-settings";
-import type { CacheOptions } from "./options";
+import type { CacheLogger, CacheOptions } from "./options";
 import type { Dialect } from "./sql/tokenizer";
 import { MemoryStore } from "./store/memory-store";
 import type { Store } from "./store/store";
@@ -54,7 +55,7 @@ export async function attachCache(dataSource: DataSource, options: CacheOptions 
   try {
     await cache.attach();
   } catch (error) {
-    await cache.close();
+    await cache.close().catch(() => undefined); // The reason why attaching failed is what counts.
     throw error;
   }
   return cache;
@@ -62,9 +63,10 @@ export async function attachCache(dataSource: DataSource, options: CacheOptions 
 
 /** Options with their defaults, times in milliseconds. */
 function checked(options: CacheOptions) {
+  if (typeof options !== "object" || options === null) throw invalid("attachCache() takes an object of options.");
   const consistency = options.consistency ?? "available";
   if (!["strict", "available", "relaxed"].includes(consistency)) {
-    throw invalid(`consistency is ${JSON.stringify(consistency)}, but must be "strict", "available" or "relaxed".`);
+    throw invalid(`consistency is ${inspect(consistency)}, but must be "strict", "available" or "relaxed".`);
   }
   const store = options.store ?? new MemoryStore();
   if (!isStore(store))
@@ -81,10 +83,10 @@ function checked(options: CacheOptions) {
     entities !== undefined &&
     entities !== "all" &&
     entities !== "decorated" &&
-    (typeof entities !== "object" || entities === null)
+    (typeof entities !== "object" || entities === null || Array.isArray(entities))
   ) {
     throw invalid(
-      `entities is ${JSON.stringify(entities)}, but must be "decorated", "all" or an object by entity name.`,
+      `entities is ${inspect(entities)}, but must be "decorated", "all" or an object by entity name: { Product: { ttl: "10m" } }.`,
     );
   }
   return {
@@ -92,8 +94,23 @@ function checked(options: CacheOptions) {
     store,
     lockTtl,
     storeTimeout,
-    logger: options.logger ?? console,
+    logger: harmless(options.logger ?? console),
     options: { ...options, consistency },
+  };
+}
+
+/** No read and no write may fail because a message could not be written. */
+function harmless(logger: CacheLogger): CacheLogger {
+  if (typeof logger?.warn !== "function")
+    throw invalid("logger must have a method warn(message, details), as console has.");
+  return {
+    warn(message, details) {
+      try {
+        logger.warn(message, details);
+      } catch {
+        // The logger's fault stays the logger's.
+      }
+    },
   };
 }
 

@@ -17,7 +17,7 @@ import { hookDataSource } from "./metadata/data-source-hooks";
 import type { EntityModel } from "./metadata/entity-model";
 import { resolveSchema, type Schema } from "./metadata/schema";
 import type { CacheLogger, CacheOptions, Consistency, Explanation } from "./options";
-import { cacheableQuery, type ReadKind } from "./read/cacheable-query";
+import { cacheableQuery } from "./read/cacheable-query";
 import { CachedRepository, setReader } from "./read/cached-repository";
 import { EntityLoader } from "./read/entity-loader";
 import { ReadThrough } from "./read/read-through";
@@ -45,11 +45,15 @@ export interface ResolvedOptions {
 /** A tag outlives every entry, and an idle table's tags at least an hour. */
 const LEAST_TAG_TTL = 3_600_000;
 
+const READ_KIND = { find: "many", findOne: "one", exists: "exists", count: "count" } as const;
+
 /** A cache on a data source, as `attachCache()` returns it. */
 export class CoherentCache {
   private schema: Schema | undefined;
   private tagTtl = LEAST_TAG_TTL;
   private closed = false;
+  private opened = false;
+  private closing: Promise<void> | undefined;
   private readonly reporter = new CacheReporter();
   private readonly codecs = new Map<EntityModel, RowCodec>();
   private readonly repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
@@ -184,30 +188,27 @@ export class CoherentCache {
     options: FindManyOptions<Entity>,
   ): Promise<Explanation> {
     const model = this.modelOf(target);
-    const kind: ReadKind = method === "find" ? "many" : method === "count" ? "count" : "one";
-    const read = cacheableQuery(model, kind, options);
-    if (typeof read === "string") return { cacheable: false, reason: read };
-    const { keys, present } = await this.readThrough.present(model, read.queries);
-    return {
-      cacheable: true,
-      kind: read.queries[0]?.kind ?? "row",
-      keys,
-      tags: [...new Set(read.queries.flatMap(({ tags }) => tags))],
-      ttl: read.ttl ?? model.settings.ttl,
-      present,
-    };
+    const read = this.closedFor() ?? cacheableQuery(model, READ_KIND[method], options);
+    return typeof read === "string" ? { cacheable: false, reason: read } : this.readThrough.explain(model, read);
   }
 
   /** Detaches from the data source and closes the store; repositories go on, straight to the database. */
-  async close(): Promise<void> {
-    if (this.closed) return;
+  close(): Promise<void> {
+    this.closing ??= this.detach();
+    return this.closing;
+  }
+
+  private async detach(): Promise<void> {
     await this.pending.drain();
     this.closed = true;
     this.pending.stop();
     for (const step of this.undo.reverse()) step();
-    setReader(this.dataSource, undefined);
-    await this.resolved.store.close();
-    this.onClose();
+    try {
+      // One that would not open may be in the hands of another cache.
+      if (this.opened) await this.resolved.store.close();
+    } finally {
+      this.onClose();
+    }
   }
 
   private async start(): Promise<void> {
@@ -223,6 +224,7 @@ export class CoherentCache {
       },
       schema.groups,
     );
+    this.opened = true;
     this.schema = schema;
     dataSource.subscribers.push(this.subscriber);
     this.undo.push(() => {

@@ -39,7 +39,9 @@ export type UnfilledReason =
   /** The result holds a value that cannot be stored exactly. */
   | "unencodable"
   /** Negative entries are off. */
-  | "negative-off";
+  | "negative-off"
+  /** More rows than the key allows, or other ones: the table does not keep to what the entity says of it. */
+  | "ambiguous";
 
 /** What happened, by name; see {@link CacheEvents} for what each carries. */
 export interface CacheEvents {
@@ -84,6 +86,7 @@ export class CacheReporter {
     transaction: 0,
     unencodable: 0,
     "negative-off": 0,
+    ambiguous: 0,
   };
   private readonly bypasses: Partial<Record<BypassReason, number>> = {};
   private readonly counts = { hit: 0, fill: 0, lock: 0, invalidate: 0, writeThrough: 0, storeError: 0 };
@@ -125,11 +128,10 @@ export class CacheReporter {
   }
 
   private count<Name extends CacheEventName>(name: Name, event: CacheEvents[Name]): void {
-    if (name === "miss") this.misses[(event as CacheEvents["miss"]).why] += 1;
-    else if (name === "unfilled") this.unfilled[(event as CacheEvents["unfilled"]).why] += 1;
-    else if (name === "bypass") {
-      const { reason } = event as CacheEvents["bypass"];
-      this.bypasses[reason] = (this.bypasses[reason] ?? 0) + 1;
-    } else this.counts[name] += 1;
+    const { why, reason } = event as { readonly why?: string; readonly reason?: BypassReason };
+    if (name === "bypass" && reason !== undefined) this.bypasses[reason] = (this.bypasses[reason] ?? 0) + 1;
+    else if (name === "miss") this.misses[why as MissReason] += 1;
+    else if (name === "unfilled") this.unfilled[why as UnfilledReason] += 1;
+    else this.counts[name as keyof typeof this.counts] += 1;
   }
 }

@@ -42,14 +42,17 @@ export function cachedQuery(
   shape: QueryShape = {},
 ): CachedQuery {
   const texts = key.columns.map((column, index) => valueText(column, values[index], stored[index]));
-  const text = `${model.name}@${model.fingerprint} ${kind} ${key.id}=${texts.join(",")}${shape.modifiers ?? ""}`;
+  const { modifiers = "", joined = [] } = shape;
+  // A lookup through a relation also asks for the row at its other end, so it is another query than one by the column.
+  const joins = joined.length === 0 ? "" : ` joins ${joined.join(" ")}`;
+  const text = `${model.name}@${model.fingerprint} ${kind} ${key.id}=${texts.join(",")}${modifiers}${joins}`;
   const precise = shape.wide === true ? undefined : keyTag(model.group, key, stored);
   return {
     kind,
     key,
     values,
     text: text.length > LONGEST_TEXT ? digest(text) : text,
-    tags: [epochTag(model.group), precise ?? anyRowTag(model.group), ...(shape.joined ?? [])],
+    tags: [epochTag(model.group), precise ?? anyRowTag(model.group), ...joined],
   };
 }
 
@@ -120,7 +123,7 @@ export function entryKey(namespace: string, model: EntityModel, query: CachedQue
 
 /** Types are told apart: the number 1 and the text "1" may find different rows, except where the column says otherwise. */
 function valueText(column: KeyColumn, value: unknown, stored: unknown): string {
-  const exact = isExact(column.canonical) ? column.canonical(stored) : undefined;
+  const exact = isExact(column.canonical, stored) ? column.canonical(stored) : undefined;
   if (exact !== undefined) return exact;
   if (typeof value === "string") return JSON.stringify(value);
   if (value instanceof Date) return `date:${value.toISOString()}`;

@@ -10,7 +10,7 @@ export type Canonical = (value: unknown) => string | undefined;
 /** How a database compares the texts of a column. */
 type TextEquality = "folded" | "ascii-folded";
 
-const INTEGERS = /^(?:(?:tiny|small|medium|big)?int(?:eger)?|int[248]|unsigned big int|(?:small|big)?serial|year)$/;
+const INTEGERS = /^(?:(?:tiny|small|medium|big)?int(?:eger)?|int[248]|unsigned big int|(?:small|big)?serial)$/;
 const TEXTS =
   /^(?:(?:tiny|medium|long)?text|(?:national |native |n)?(?:var)?char(?:acter)?2?|character varying|varying character|native character|string|citext|name|clob|(?:simple-)?enum)$/;
 const UUID = /^[0-9a-f]{32}$/;
@@ -18,18 +18,22 @@ const INTEGER = /^-?(?:0|[1-9]\d*)$/;
 /** Printable ASCII without the characters that some collations ignore: none of these equals a text with others in it. */
 const PLAIN = /^[\x20-\x7e]*$/;
 
-/** Types whose values are equal in the database exactly when their canonical texts are: `1`, `"1"` and `1n` are one key. */
-export function isExact(canonical: Canonical): boolean {
-  return canonical === integer || canonical === boolean || canonical === uuid;
+/**
+ * Whether any two values with one canonical text are taken alike by every driver: `1` and `"1"` are one key, `true` and `1`
+ * too. Not so a bigint, which some drivers do not understand, nor the many spellings of a uuid.
+ */
+export function isExact(canonical: Canonical, value: unknown): boolean {
+  return (canonical === integer && typeof value !== "bigint") || canonical === boolean;
 }
 
 /** The canonical form of a column's values, or one that never answers where equality is not what JavaScript can tell. */
 export function canonicalOf(column: ColumnMetadata, dataSource: DataSource): Canonical {
   const type = dataSource.driver.normalizeType(column).toLowerCase();
+  // MySQL has no boolean of its own, and TypeORM calls it tinyint.
+  if (column.type === Boolean || column.type === "boolean" || column.type === "bool") return boolean;
   if (INTEGERS.test(type)) return integer;
-  if (type === "boolean" || type === "bool") return boolean;
-  if (type === "uuid")
-    return dataSource.options.type === "postgres" ? uuid : text(textEquality(column, dataSource, type));
+  if (type === "uuid") return uuid;
+  return dataSource.options.type === "postgres" ? uuid : text(textEquality(column, dataSource, type));
   if (TEXTS.test(type)) return text(textEquality(column, dataSource, type));
   return () => undefined;
 }
@@ -45,7 +49,7 @@ function boolean(value: unknown): string | undefined {
   return value === false || value === 0 ? "0" : undefined;
 }
 
-/** PostgreSQL accepts upper case, braces and missing hyphens for the same uuid. */
+/** PostgreSQL and MariaDB accept upper case and missing hyphens for the same uuid, PostgreSQL braces too. */
 function uuid(value: unknown): string | undefined {
   if (typeof value !== "string") return undefined;
   const digits = value.replace(/[{}-]/g, "").toLowerCase();

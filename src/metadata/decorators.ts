@@ -16,7 +16,7 @@ const decorated = new Set<object>();
 /**
  * Caches an entity. Goes on a class that is an `@Entity()`, or on a parent of such classes.
  *
- * @throws CacheConfigError `CONFIG_INVALID` if it stands on anything but a class; while attaching, `NOT_AN_ENTITY` if
+ * @throws CacheConfigError `CONFIG_INVALID` if it stands on anything but a class or takes no object; while attaching, `NOT_AN_ENTITY` if
  *   the class is no entity of the data source
  * @example
  * @Entity()
@@ -26,6 +26,12 @@ const decorated = new Set<object>();
 export function Cached(options: CachedOptions = {}): ClassDecorator {
   return (target: unknown) => {
     if (typeof target !== "function") throw misplaced("@Cached()", "a class");
+    if (typeof options !== "object" || options === null) {
+      throw new CacheConfigError(
+        "CONFIG_INVALID",
+        `@Cached() on ${target.name} takes an object: @Cached({ ttl: "10m" }).`,
+      );
+    }
     of(target).cached = options;
     decorated.add(target);
   };
@@ -54,13 +60,13 @@ export function CacheKey(paths?: readonly string[]): PropertyDecorator & ClassDe
       }
       of(target.constructor).keys.push(property);
     } else if (typeof target === "function" && property === undefined) {
-      if (paths === undefined || paths.length === 0) {
+      if (!Array.isArray(paths) || paths.length === 0) {
         throw new CacheConfigError(
           "CONFIG_INVALID",
           `@CacheKey() on the class ${target.name} needs the columns of the key: @CacheKey(["tenantId", "slug"]).`,
         );
       }
-      of(target).keys.push([...paths]);
+      of(target).keys.push([...(paths as readonly string[])]);
     } else throw misplaced("@CacheKey()", "a property or a class");
   };
 }

@@ -54,13 +54,7 @@ export function entityModel(
     );
   }
   const primaryKey = keyOf(dataSource, metadata, metadata.primaryColumns);
-  const declared = settings.keys.map((paths) =>
-    keyOf(
-      dataSource,
-      metadata,
-      paths.flatMap((path) => columnsAt(metadata, path)),
-    ),
-  );
+  const declared = settings.keys.map((paths) => keyOf(dataSource, metadata, columnsOf(metadata, paths)));
   return {
     metadata,
     name: metadata.name,
@@ -84,6 +78,17 @@ function keyOf(dataSource: DataSource, metadata: EntityMetadata, columns: readon
     })),
     unique: uniqueColumnSets(metadata).some((set) => set.every((name) => names.includes(name))),
   };
+}
+
+/** @param paths not empty */
+function columnsOf(metadata: EntityMetadata, paths: readonly string[]): ColumnMetadata[] {
+  const columns = paths.flatMap((path) => columnsAt(metadata, path));
+  if (new Set(columns).size === columns.length) return columns;
+  throw new CacheConfigError(
+    "CONFIG_INVALID",
+    `${metadata.name}: the cache key [${paths.join(", ")}] names a column twice. Leave it out once.`,
+    { entity: metadata.name },
+  );
 }
 
 function columnsAt(metadata: EntityMetadata, path: string): ColumnMetadata[] {
@@ -117,18 +122,32 @@ function uniqueColumnSets(metadata: EntityMetadata): string[][] {
   ].filter((set) => set.length > 0);
 }
 
-/** Virtual columns and relation ids come from other tables, whose writes this entity's tags do not follow. */
+/** Virtual columns, relation ids and relation counts (0.3) come from other tables, whose writes this entity's tags do not follow. */
 function isWholeInItsRow(metadata: EntityMetadata): boolean {
-  return metadata.columns.every((column) => !column.isVirtualProperty) && metadata.relationIds.length === 0;
+  const { relationCounts = [] } = metadata as { relationCounts?: readonly unknown[] };
+  return (
+    metadata.columns.every((column) => !column.isVirtualProperty) &&
+    metadata.relationIds.length === 0 &&
+    relationCounts.length === 0
+  );
 }
 
+/** Whatever makes the same query find other rows, or a row look otherwise. */
 function fingerprintOf(metadata: EntityMetadata): string {
   const columns = metadata.columns.map((column) => [
     column.databaseName,
     column.propertyPath,
     typeof column.type === "function" ? column.type.name : column.type,
+    column.isArray,
     column.isSelect,
+    column.isDeleteDate,
   ]);
-  const shape = JSON.stringify([metadata.tablePath, metadata.discriminatorValue ?? null, columns]);
+  const children = metadata.childEntityMetadatas.map((child) => child.discriminatorValue ?? null);
+  const inheritance = [
+    metadata.discriminatorColumn?.databaseName ?? null,
+    metadata.discriminatorValue ?? null,
+    children,
+  ];
+  const shape = JSON.stringify([metadata.tablePath, inheritance, metadata.orderBy ?? null, columns]);
   return createHash("sha256").update(shape).digest("base64url").slice(0, 8);
 }

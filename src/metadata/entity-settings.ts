@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { EntityMetadata } from "typeorm";
 import ms from "ms";
 import { CacheConfigError } from "../errors";
@@ -25,9 +26,9 @@ export function settingsOf(metadata: EntityMetadata, options: CacheOptions): Ent
   const decorated = typeof metadata.target === "function" ? cachedOptionsOf(metadata.target) : undefined;
   if (decorated === undefined && named === undefined && options.entities !== "all") return undefined;
   const declared = typeof metadata.target === "function" ? declaredKeysOf(metadata.target) : [];
-  const paths = [...declared, ...embeddedKeys(metadata), ...(named?.keys ?? [])];
+  const paths = [...declared, ...embeddedKeys(metadata), ...keysIn(named, metadata.name)];
   return {
-    ...resolve({ ...DEFAULTS, ...options.defaults, ...decorated, ...named }, options, metadata.name),
+    ...resolve(merge(DEFAULTS, options.defaults, decorated, named), options, metadata.name),
     keys: distinct(paths.map((path) => (typeof path === "string" ? [path] : path))),
   };
 }
@@ -42,7 +43,7 @@ export function milliseconds(duration: Duration, option: string, least = 1): num
   if (!Number.isFinite(value) || value < least) {
     throw new CacheConfigError(
       "CONFIG_INVALID",
-      `${option} is ${JSON.stringify(duration)}, but must be at least ${least} milliseconds: a number, or a text such as "10m".`,
+      `${option} is ${inspect(duration)}, but must be at least ${least} milliseconds: a number, or a text such as "10m".`,
     );
   }
   return Math.round(value);
@@ -57,7 +58,28 @@ function parse(duration: string): number {
 }
 
 function namedOptions(metadata: EntityMetadata, options: CacheOptions): EntityCacheOptions | false | undefined {
-  return typeof options.entities === "object" ? options.entities[metadata.name] : undefined;
+  if (typeof options.entities !== "object" || !Object.hasOwn(options.entities, metadata.name)) return undefined;
+  const named: unknown = options.entities[metadata.name];
+  if (named === undefined || named === false) return named;
+  if (typeof named === "object" && named !== null && !Array.isArray(named)) return named;
+  throw invalid(metadata.name, "what entities says of it must be an object of options, or false to turn it off.");
+}
+
+function keysIn(named: EntityCacheOptions | undefined, entity: string): readonly (string | readonly string[])[] {
+  const keys: unknown = named?.keys ?? [];
+  const isPath = (path: unknown) => typeof path === "string" && path !== "";
+  const isKey = (key: unknown) => isPath(key) || (Array.isArray(key) && key.length > 0 && key.every(isPath));
+  if (Array.isArray(keys) && keys.every(isKey)) return keys as (string | readonly string[])[];
+  throw invalid(entity, 'keys must be a list of property paths, or of lists of them: ["sku", ["tenantId", "slug"]].');
+}
+
+/** Later settings win; one that is there but undefined says nothing. */
+function merge(
+  defaults: typeof DEFAULTS,
+  ...settings: readonly (CachedOptions | undefined)[]
+): CachedOptions & Required<Pick<CachedOptions, keyof typeof DEFAULTS>> {
+  const said = settings.map((one) => Object.entries(one ?? {}).filter(([, value]) => value !== undefined));
+  return { ...defaults, ...(Object.fromEntries(said.flat()) as CachedOptions) };
 }
 
 function resolve(
@@ -67,7 +89,7 @@ function resolve(
 ): Omit<EntitySettings, "keys"> {
   const { strategy, jitter } = merged;
   if (strategy !== "write-through" && strategy !== "invalidate") {
-    throw invalid(entity, `strategy is ${JSON.stringify(strategy)}, but must be "write-through" or "invalidate".`);
+    throw invalid(entity, `strategy is ${inspect(strategy)}, but must be "write-through" or "invalidate".`);
   }
   if (strategy === "write-through" && options.consistency === "relaxed") {
     throw invalid(
@@ -76,7 +98,7 @@ function resolve(
     );
   }
   if (typeof jitter !== "number" || !(jitter >= 0 && jitter < 1)) {
-    throw invalid(entity, `jitter is ${JSON.stringify(jitter)}, but must be a share from 0 up to, not including, 1.`);
+    throw invalid(entity, `jitter is ${inspect(jitter)}, but must be a share from 0 up to, not including, 1.`);
   }
   const keyBuilder = merged.keyBuilder ?? options.keyBuilder;
   if (keyBuilder !== undefined && typeof keyBuilder !== "function") {

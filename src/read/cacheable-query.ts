@@ -8,8 +8,8 @@ import type { EntityModel, Key } from "../metadata/entity-model";
 import { groupOfTable } from "../metadata/schema";
 import type { EntryKind } from "../options";
 
-/** How a method reads: at most one row, a list, or a number. */
-export type ReadKind = "one" | "many" | "count";
+/** How a method reads: at most one row, a list, a number, or whether there is one. */
+export type ReadKind = "one" | "many" | "count" | "exists";
 
 /** A read that the cache can serve exactly: one query, or one per row for `In([...])` on the primary key. */
 export interface CacheableRead {
@@ -19,8 +19,12 @@ export interface CacheableRead {
   readonly ttl: number | undefined;
 }
 
-/** Options that change nothing in the result. */
+/** Options that change nothing in the result, or are looked at below. */
 const NEUTRAL = new Set(["where", "order", "skip", "take", "cache", "comment", "withDeleted", "loadEagerRelations"]);
+const ENTRY = { one: "row", many: "rows", count: "count", exists: "row" } as const satisfies Record<
+  ReadKind,
+  EntryKind
+>;
 /** A longer list goes to the database. */
 const MOST_IDS = 500;
 
@@ -33,54 +37,70 @@ export function cacheableQuery(
   kind: ReadKind,
   options: FindManyOptions<ObjectLiteral>,
 ): CacheableRead | BypassReason {
+  const { metadata } = model;
   if (!model.cacheable) return "entity";
+  if (typeof options !== "object" || options === null) return "options"; // TypeORM has the better message.
   if (options.cache === false) return "cache-off";
-  for (const [name, value] of Object.entries(options)) {
+  for (const [name, value] of entriesOf(options)) {
     if (!NEUTRAL.has(name) && !isNothing(value)) return "options";
   }
-  if (kind !== "count" && options.loadEagerRelations !== false && model.metadata.eagerRelations.length > 0) {
-    return "eager-relations";
-  }
-  const comparisons = comparisonsOf(model.metadata, options.where);
+  if (options.loadEagerRelations !== false && dependsOnEagerRelations(metadata, kind)) return "eager-relations";
+  const comparisons = comparisonsOf(metadata, options.where);
   if (typeof comparisons === "string") return comparisons;
   const key = model.keys.find(
     ({ columns }) => columns.length === comparisons.size && columns.every(({ column }) => comparisons.has(column)),
   );
   if (key === undefined) return "where";
   const compared = key.columns.map(({ column }) => comparisons.get(column) as Comparison);
-  const window = windowOf(model.metadata, kind, key, options);
+  const joined = compared.flatMap((comparison) => comparison.joined);
+  const window = windowOf(metadata, kind, key, options, joined.length > 0);
   if (typeof window === "string") return window;
-  const ttl = typeof options.cache === "number" && options.cache > 0 ? options.cache : ttlIn(options.cache);
-  const shape = { ...window, joined: compared.flatMap((comparison) => comparison.joined) };
   const entry = key.unique && kind === "many" ? "row" : ENTRY[kind];
-  const queryOf = (values: readonly unknown[]): CachedQuery | undefined =>
-    values.every(isKeyValue)
-      ? cachedQuery(
-          model,
-          entry,
-          key,
-          values,
-          values.map((value, index) => stored(key.columns[index]?.column, value)),
-          shape,
-        )
-      : undefined;
-
-  const [first] = compared;
-  if (compared.length === 1 && first?.anyOf !== undefined) {
-    if (kind !== "many" || key !== model.primaryKey || shape.wide === true || options.take !== undefined)
-      return "where";
-    if (isOrdered(model.metadata, options) || first.anyOf.length === 0 || first.anyOf.length > MOST_IDS) return "where";
-    const queries = first.anyOf.map((value) => queryOf([value]));
-    const distinct = new Map(queries.flatMap((query) => (query === undefined ? [] : [[query.text, query]])));
-    return queries.includes(undefined) ? "value" : { queries: [...distinct.values()], multiple: true, ttl };
+  const queryOf = (values: readonly unknown[]): CachedQuery | undefined => {
+    if (!values.every(isKeyValue)) return undefined;
+    const asStored = values.map((value, index) => stored(key.columns[index]?.column, value));
+    return cachedQuery(model, entry, key, values, asStored, { ...window, joined });
+  };
+  const ttl = ttlIn(options.cache);
+  if (compared.some(({ anyOf }) => anyOf !== undefined)) {
+    const [first, ...others] = compared;
+    if (kind !== "many" || key !== model.primaryKey || first?.anyOf === undefined || others.length > 0) return "where";
+    if (options.take !== undefined || isOrdered(metadata, options.order)) return "options";
+    const queries = multiGet(model, first.anyOf, (value) => queryOf([value]));
+    return typeof queries === "string" ? queries : { queries, multiple: true, ttl };
   }
-  const query = compared.some(({ anyOf }) => anyOf !== undefined)
-    ? undefined
-    : queryOf(compared.map(({ value }) => value));
+  const query = queryOf(compared.map(({ value }) => value));
   return query === undefined ? "value" : { queries: [query], multiple: false, ttl };
 }
 
-const ENTRY = { one: "row", many: "rows", count: "count" } as const satisfies Record<ReadKind, EntryKind>;
+/**
+ * One query per id. Each needs an exact tag of its own, by which the rows that come back are told apart: where the database
+ * may take two ids for the same, or one for several, it has to be asked.
+ */
+function multiGet(
+  { group }: EntityModel,
+  ids: readonly unknown[],
+  queryOf: (id: unknown) => CachedQuery | undefined,
+): readonly CachedQuery[] | "where" | "value" {
+  if (ids.length === 0 || ids.length > MOST_IDS) return "where";
+  const queries = new Map<string, CachedQuery>();
+  for (const id of ids) {
+    const query = queryOf(id);
+    if (query === undefined || query.tags[1] === anyRowTag(group)) return "value";
+    queries.set(query.text, query);
+  }
+  const tags = new Set(Array.from(queries.values(), (query) => query.tags[1]));
+  return tags.size === queries.size ? [...queries.values()] : "value";
+}
+
+/**
+ * Eager relations are part of what find methods return. TypeORM 1 also joins those that are not nullable so that a row
+ * without its partner is not found, which the foreign key rules out if there is one.
+ */
+function dependsOnEagerRelations({ eagerRelations }: EntityMetadata, kind: ReadKind): boolean {
+  if (kind === "one" || kind === "many") return eagerRelations.length > 0;
+  return eagerRelations.some(({ createForeignKeyConstraints }) => !createForeignKeyConstraints);
+}
 
 interface Comparison {
   readonly value: unknown;
@@ -99,7 +119,7 @@ function comparisonsOf(
 ): Map<ColumnMetadata, Comparison> | "where" | "value" {
   const single: unknown = Array.isArray(where) && where.length === 1 ? where[0] : where;
   if (typeof single !== "object" || single === null || Array.isArray(single)) return "where";
-  for (const [name, value] of Object.entries(single)) {
+  for (const [name, value] of entriesOf(single)) {
     if (value === undefined || value === null) return "value"; // TypeORM throws, ignores or compares: its affair.
     const propertyPath = path === "" ? name : `${path}.${name}`;
     const column = metadata.findColumnWithPropertyPathStrict(propertyPath);
@@ -124,8 +144,9 @@ function comparisonsOf(
 function comparisonOf(value: unknown): Comparison | undefined {
   if (!(value instanceof FindOperator)) return { value, joined: [] };
   if (value.type === "equal" && !(value.value instanceof FindOperator)) return { value: value.value, joined: [] };
-  if (value.type === "in" && Array.isArray(value.value))
+  if (value.type === "in" && Array.isArray(value.value)) {
     return { value: undefined, anyOf: value.value as unknown[], joined: [] };
+  }
   return undefined;
 }
 
@@ -146,6 +167,8 @@ function relationComparisons(
   const compared = comparisonsOf(target, value);
   if (typeof compared === "string" || compared.size !== relation.joinColumns.length) return undefined;
   const { connection } = target;
+  // A join behind the join would add tags of a third table, whose writes nobody follows on behalf of this entity.
+  if ([...compared.values()].some((comparison) => comparison.joined.length > 0)) return undefined;
   const referenced = relation.joinColumns.map((joinColumn) => joinColumn.referencedColumn);
   if (
     !referenced.every(
@@ -180,11 +203,14 @@ function windowOf(
   kind: ReadKind,
   key: Key,
   options: FindManyOptions<ObjectLiteral>,
+  joins: boolean,
 ): QueryShape | BypassReason {
   const { skip, take, order } = options;
-  const deleted = options.withDeleted === true ? " with deleted" : "";
-  if (kind === "count") {
-    return isNothing(skip) && isNothing(take) ? { modifiers: deleted, wide: !isPrimary(metadata, key) } : "options";
+  // Whatever is true to TypeORM is true here.
+  const deleted = options.withDeleted ? " with deleted" : "";
+  if (kind === "count" || kind === "exists") {
+    if (!isNothing(skip) || !isNothing(take) || !isNothing(order)) return "options";
+    return { modifiers: deleted, wide: kind === "count" && !isPrimary(metadata, key) };
   }
   if (take !== undefined && !(Number.isInteger(take) && take > 0)) return "options";
   if (skip !== undefined && !(Number.isInteger(skip) && skip >= 0)) return "options";
@@ -192,10 +218,12 @@ function windowOf(
   if (orderText === undefined) return "order";
   if (key.unique) return isNothing(skip) || skip === 0 ? { modifiers: deleted } : "options";
   const limit = kind === "one" ? 1 : take;
-  // Rows outside of the window decide what is in it, unless any rows that match will do.
-  const wide = (skip ?? 0) > 0 || (limit !== undefined && isOrdered(metadata, options));
-  const window = `${skip === undefined ? "" : ` skip ${skip}`}${kind === "many" && take !== undefined ? ` take ${take}` : ""}`;
-  return { modifiers: `${orderText}${window}${deleted}`, wide };
+  // Rows outside of the window decide what is in it, unless any rows that match will do. With a join TypeORM takes two
+  // statements for a limit, and a row that has left between them leaves a gap.
+  const wide = (skip ?? 0) > 0 || (limit !== undefined && (joins || isOrdered(metadata, order)));
+  const skipText = skip === undefined || skip === 0 ? "" : ` skip ${skip}`;
+  const takeText = kind === "many" && take !== undefined ? ` take ${take}` : "";
+  return { modifiers: `${orderText}${skipText}${takeText}${deleted}`, wide };
 }
 
 function isPrimary(metadata: EntityMetadata, key: Key): boolean {
@@ -205,33 +233,58 @@ function isPrimary(metadata: EntityMetadata, key: Key): boolean {
   );
 }
 
-/** The order as a text, or undefined if it names more than columns of the entity. */
+const DIRECTION: ReadonlyMap<unknown, string> = new Map<unknown, string>([
+  ...(["ASC", "asc", 1] as const).map((direction) => [direction, "asc"] as const),
+  ...(["DESC", "desc", -1] as const).map((direction) => [direction, "desc"] as const),
+]);
+const NULLS: ReadonlyMap<unknown, string> = new Map<unknown, string>([
+  [undefined, ""],
+  ...["FIRST", "first"].map((nulls) => [nulls, " nulls first"] as const),
+  ...["LAST", "last"].map((nulls) => [nulls, " nulls last"] as const),
+]);
+
+/** The order in its canonical form, or undefined if it names more than columns of the entity. */
 function orderOf(metadata: EntityMetadata, order: unknown): string | undefined {
-  if (isNothing(order)) return "";
-  for (const [path, direction] of Object.entries(order as object)) {
+  const parts: string[] = [];
+  for (const [path, wanted] of entriesOf(order)) {
+    if (wanted === undefined) continue;
     const column = metadata.findColumnWithPropertyPathStrict(path);
     if (column === undefined || metadata.findRelationWithPropertyPath(path) !== undefined) return undefined;
-    if (typeof direction === "object" && !isPlain(direction)) return undefined;
+    const { direction, nulls } = isPlain(wanted) ? wanted : { direction: wanted, nulls: undefined };
+    const [directionText, nullsText] = [DIRECTION.get(direction), NULLS.get(nulls)];
+    if (directionText === undefined || nullsText === undefined) return undefined;
+    parts.push(`${JSON.stringify(path)} ${directionText}${nullsText}`);
   }
-  return ` order ${JSON.stringify(Object.entries(order as object))}`;
+  return parts.length === 0 ? "" : ` order ${parts.join(", ")}`;
 }
 
-function isOrdered(metadata: EntityMetadata, { order }: FindManyOptions<ObjectLiteral>): boolean {
-  return !isNothing(order) || Object.keys(metadata.orderBy ?? {}).length > 0;
+function isOrdered(metadata: EntityMetadata, order: unknown): boolean {
+  return entriesOf(order).some(([, wanted]) => wanted !== undefined) || Object.keys(metadata.orderBy ?? {}).length > 0;
 }
 
-function isPlain(value: unknown): boolean {
+function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 function isNothing(value: unknown): boolean {
   if (value === undefined || value === null || value === false) return true;
-  return typeof value === "object" && Object.keys(value).length === 0;
+  return typeof value === "object" && entriesOf(value).length === 0;
 }
 
+/** What `for … in` goes through, inherited properties included, because TypeORM reads where and order so. */
+function entriesOf(object: unknown): [string, unknown][] {
+  const entries: [string, unknown][] = [];
+  if (typeof object !== "object" || object === null) return entries;
+  for (const name in object) entries.push([name, (object as Record<string, unknown>)[name]]);
+  return entries;
+}
+
+/** `cache: 5000` and `cache: { id, milliseconds: 5000 }`; the id is of no use here, an entry has a key already. */
 function ttlIn(cache: unknown): number | undefined {
-  if (typeof cache !== "object" || cache === null || !("milliseconds" in cache)) return undefined;
-  return typeof cache.milliseconds === "number" && cache.milliseconds > 0 ? cache.milliseconds : undefined;
+  const milliseconds: unknown = isPlain(cache) ? cache["milliseconds"] : cache;
+  return typeof milliseconds === "number" && milliseconds > 0 && Number.isFinite(milliseconds)
+    ? milliseconds
+    : undefined;
 }
 
 /** A value as the database gets it: TypeORM applies transformers to where clauses too. */

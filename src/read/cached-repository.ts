@@ -10,8 +10,8 @@ import {
 } from "typeorm";
 import type { BypassReason, CacheReporter } from "../events";
 import type { EntityModel } from "../metadata/entity-model";
-import { cacheableQuery, type CacheableRead, type ReadKind } from "./cacheable-query";
-import type { ReadThrough } from "./read-through";
+import { cacheableQuery, type ReadKind } from "./cacheable-query";
+import type { ReadCall, ReadThrough } from "./read-through";
 
 /** What a repository finds its cache by. */
 export interface Reader {
@@ -72,21 +72,23 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
 
   /** Shares the entry of `findOne` with the same key: a row that is there is the answer. */
   override async exists(options: FindManyOptions<Entity> = {}): Promise<boolean> {
-    const found = await this.read("exists", "one", { ...options, loadEagerRelations: false });
-    return found === undefined ? super.exists(options) : found.length > 0;
+    const found = await this.serve("exists", "exists", options, (through, call) => through.exists(call));
+    return found ?? super.exists(options);
   }
 
   override async existsBy(where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[]): Promise<boolean> {
-    const found = await this.read("existsBy", "one", { where, loadEagerRelations: false });
-    return found === undefined ? super.existsBy(where) : found.length > 0;
+    const found = await this.serve("existsBy", "exists", { where }, (through, call) => through.exists(call));
+    return found ?? super.existsBy(where);
   }
 
   override async count(options: FindManyOptions<Entity> = {}): Promise<number> {
-    return (await this.readCount("count", options, () => super.count(options))) ?? super.count(options);
+    const found = await this.serve("count", "count", options, (through, call) => through.count(call));
+    return found ?? super.count(options);
   }
 
   override async countBy(where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[]): Promise<number> {
-    return (await this.readCount("countBy", { where }, () => super.countBy(where))) ?? super.countBy(where);
+    const found = await this.serve("countBy", "count", { where }, (through, call) => through.count(call));
+    return found ?? super.countBy(where);
   }
 
   override async findAndCount(options?: FindManyOptions<Entity>): Promise<[Entity[], number]> {
@@ -101,43 +103,45 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     return super.findAndCountBy(where);
   }
 
-  /** @returns undefined after a bypass */
-  private async read(method: string, kind: ReadKind, options: FindManyOptions<Entity>): Promise<Entity[] | undefined> {
-    const plan = this.plan(kind, options);
-    const found =
-      typeof plan === "string"
-        ? plan
-        : await plan.reader.readThrough.entities(this.manager, plan.model, plan.read, options);
-    if (typeof found !== "string") return found as Entity[];
-    this.bypass(method, found);
-    return undefined;
+  private read(method: string, kind: ReadKind, options: FindManyOptions<Entity>): Promise<Entity[] | undefined> {
+    return this.serve(
+      method,
+      kind,
+      options,
+      (through, call) => through.entities(call) as Promise<Entity[] | BypassReason>,
+    );
   }
 
-  private async readCount(
+  /** @returns undefined after a bypass */
+  private async serve<Result extends readonly unknown[] | boolean | number>(
     method: string,
+    kind: ReadKind,
     options: FindManyOptions<Entity>,
-    load: () => Promise<number>,
-  ): Promise<number | undefined> {
-    const plan = this.plan("count", options);
-    const found = typeof plan === "string" ? plan : await plan.reader.readThrough.count(plan.model, plan.read, load);
-    if (typeof found === "number") return found;
+    read: (readThrough: ReadThrough, call: ReadCall) => Promise<Result | BypassReason>,
+  ): Promise<Result | undefined> {
+    const plan = this.plan(kind, options as FindManyOptions<ObjectLiteral>);
+    const found = typeof plan === "string" ? plan : await read(plan.readThrough, plan.call);
+    if (typeof found !== "string") return found;
     this.bypass(method, found);
     return undefined;
   }
 
   private plan(
     kind: ReadKind,
-    options: FindManyOptions<Entity>,
-  ): { readonly reader: Reader; readonly model: EntityModel; readonly read: CacheableRead } | BypassReason {
-    const reader = readerOf(this.manager);
+    options: FindManyOptions<ObjectLiteral>,
+  ): { readonly readThrough: ReadThrough; readonly call: ReadCall } | BypassReason {
+    const { manager } = this;
+    const reader = readerOf(manager);
     if (reader === undefined) return "closed";
-    if (this.queryRunner !== undefined || this.manager.queryRunner !== undefined) return "transaction";
+    if (this.queryRunner !== undefined || manager.queryRunner !== undefined) return "transaction";
     const closed = reader.closedFor();
     if (closed !== undefined) return closed;
     const model = reader.modelOf(this.target);
     if (model === undefined) return "entity";
     const read = cacheableQuery(model, kind, options);
-    return typeof read === "string" ? read : { reader, model, read };
+    return typeof read === "string"
+      ? read
+      : { readThrough: reader.readThrough, call: { manager, model, read, options } };
   }
 
   private bypass(method: string, reason: BypassReason): void {

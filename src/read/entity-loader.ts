@@ -1,4 +1,11 @@
-import type { DataSource, EntityManager, FindManyOptions, ObjectLiteral, QueryRunner, SelectQueryBuilder } from "typeorm";
+import type {
+  DataSource,
+  EntityManager,
+  FindManyOptions,
+  ObjectLiteral,
+  QueryRunner,
+  SelectQueryBuilder,
+} from "typeorm";
 import { ALIAS, type RawRow, type RowCodec, type RowImage } from "../codec/row-codec";
 import type { EntityModel } from "../metadata/entity-model";
 
@@ -27,7 +34,10 @@ export class EntityLoader {
       noteRows(query, (rows) => (images = rows.map((row) => codec.imageOf(row))));
       const { entities, raw } = await query.callListeners(listeners).getRawAndEntities<RawRow>();
       // Without an image, a row may have been changed since: it is used and not kept.
-      return { entities, rows: raw.length === 0 ? [] : (images ?? raw.map(() => ({ text: undefined, primaryKey: [] }))) };
+      return {
+        entities,
+        rows: raw.length === 0 ? [] : (images ?? raw.map(() => ({ text: undefined, primaryKey: [] }))),
+      };
     });
   }
 

@@ -4,7 +4,7 @@ import { KeyBuilderError } from "../errors";
 import type { BypassReason, CacheReporter, MissReason } from "../events";
 import { entryKey, type CachedQuery } from "../metadata/cached-query";
 import type { EntityModel } from "../metadata/entity-model";
-import type { CacheLogger } from "../options";
+import type { CacheLogger, Explanation } from "../options";
 import type { ReadAnswer, Store } from "../store/store";
 import type { CacheableRead } from "./cacheable-query";
 import type { EntityLoader, Loaded, LoadOptions } from "./entity-loader";
@@ -100,16 +100,20 @@ export class ReadThrough {
     return value;
   }
 
-  /** Whether the store holds a valid entry for each query, without counting anything. */
-  async present(
-    model: EntityModel,
-    queries: readonly CachedQuery[],
-  ): Promise<{ readonly keys: string[]; readonly present: boolean[] } | BypassReason> {
+  /** Where a read stands, without counting anything. */
+  async explain(model: EntityModel, { queries, ttl }: CacheableRead): Promise<Explanation> {
     const asked = this.keyed(model, queries);
-    if (asked === undefined) return "key-builder";
+    if (asked === undefined) return { cacheable: false, reason: "key-builder" };
     const answers = await this.ask(asked);
-    if (answers === undefined) return "store-unavailable";
-    return { keys: asked.map(({ key }) => key), present: answers.map(({ outcome }) => outcome === "hit") };
+    if (answers === undefined) return { cacheable: false, reason: "store-unavailable" };
+    return {
+      cacheable: true,
+      kind: queries[0]!.kind,
+      keys: asked.map(({ key }) => key),
+      tags: [...new Set(queries.flatMap(({ tags }) => tags))],
+      ttl: ttl ?? model.settings.ttl,
+      present: answers.map(({ outcome }) => outcome === "hit"),
+    };
   }
 
   /** Asks the store, in one round trip; what cannot be opened is a miss like any other. */
@@ -162,7 +166,10 @@ export class ReadThrough {
   private load({ manager, model, read, options }: ReadCall, missed: readonly KeyedQuery[], listeners: boolean) {
     const codec = this.options.codecOf(model);
     const find = read.multiple
-      ? withIds(options, missed.map(({ query }) => query.values[0]))
+      ? withIds(
+          options,
+          missed.map(({ query }) => query.values[0]),
+        )
       : limited(options, missed[0]!.query);
     const load: LoadOptions = { find, listeners };
     return this.loads.run(

@@ -78,7 +78,10 @@ export class SharedLoads<Value> {
     });
     await guarded("fill", () => filler.fill(prepared, fills));
     const covered = fills.every(({ fill, model }) => fill.rowTags.every((tag) => covers(prepared, model, tag)));
-    return { value, shareable: covered && outcomes.every(({ fill }) => fill !== "unencodable" && fill !== "ambiguous") };
+    return {
+      value,
+      shareable: covered && outcomes.every(({ fill }) => fill !== "unencodable" && fill !== "ambiguous"),
+    };
   }
 }
 
