@@ -71,7 +71,7 @@ export class CoherentCache {
   ) {
     const { store, namespace, consistency, lockTtl, logger, dialect } = resolved;
     const { reporter } = this;
-    const codecOf = (model: EntityModel) => this.codecOf(model);
+    const codecOf = (model: EntityModel) => this.codecs.get(model)!;
     const tagTtl = () => this.tagTtl;
     this.pending = new PendingInvalidations(store, () => this.schema?.groups ?? []);
     this.observer = new StatementObserver({
@@ -225,6 +225,7 @@ export class CoherentCache {
       schema.groups,
     );
     this.opened = true;
+    for (const model of schema.models) this.codecs.set(model, new RowCodec(dataSource, model));
     this.schema = schema;
     dataSource.subscribers.push(this.subscriber);
     this.undo.push(() => {
@@ -272,14 +273,6 @@ export class CoherentCache {
       this.pending.add(tags);
       throw error;
     }
-  }
-
-  private codecOf(model: EntityModel): RowCodec {
-    const known = this.codecs.get(model);
-    if (known !== undefined) return known;
-    const created = new RowCodec(this.dataSource, model);
-    this.codecs.set(model, created);
-    return created;
   }
 
   private started(): Schema {

@@ -4,12 +4,12 @@ import { inventory } from "../seed/seed";
 import { whole } from "./report";
 import type { Tour } from "./tour";
 
-const OPERATIONS = 4000;
+const OPERATIONS = 2500;
 
 /** A mixture as a shop has it: mostly reads, of few products mostly; some orders, now and then a new price. */
 export async function busy(tour: Tour): Promise<void> {
   const { shop, plain, dataSource } = tour.open;
-  const random = new Random(4000);
+  const random = new Random(2500);
   const products = random.shuffled(await plain.products.find());
   const { categories, customers } = await inventory(dataSource);
   const done = { reads: 0, orders: 0, "orders out of stock": 0, "new prices and stock": 0 };
@@ -18,19 +18,21 @@ export async function busy(tour: Tour): Promise<void> {
     "A busy hour",
     `${whole(OPERATIONS)} requests of all kinds, one after the other; each read is made past the cache as well and compared.`,
   );
+  const differences: string[] = [];
   const start = performance.now();
   for (let operation = 0; operation < OPERATIONS; operation += 1) {
     const kind = random.next();
     const product = random.favourite(products);
     if (kind < 0.95) {
       done.reads += 1;
-      await tour.compare((from) => {
+      const differs = await tour.compare((from) => {
         if (kind < 0.5) return from.product(product.id);
         if (kind < 0.7) return from.productBySku(product.sku);
-        return kind < 0.75
+        return kind < 0.82
           ? from.productsOf(1 + (operation % categories))
           : from.latestOrders(1 + (operation % customers));
       });
+      if (differs !== undefined) differences.push(differs);
     } else if (kind < 0.985) {
       const customerId = random.between(1, customers);
       const lines = [{ sku: product.sku, quantity: random.between(1, 3) }];
@@ -49,7 +51,12 @@ export async function busy(tour: Tour): Promise<void> {
     }
   }
   const seconds = (performance.now() - start) / 1000;
-  tour.check(true, "every value served was as the database had it");
   const rows = Object.entries(done).map(([name, figure]) => [name, whole(figure), ""] as const);
-  tour.report.table([...rows, ["seconds", seconds.toFixed(1), "with all the comparing"]]);
+  tour.report.table([
+    ...rows,
+    ["values that differed", whole(differences.length), ""],
+    ["seconds", seconds.toFixed(1), "with all the comparing"],
+  ]);
+  tour.check("every value of the busy hour is as in the database", differences.length === 0);
+  for (const difference of differences.slice(0, 3)) tour.report.detail("failed", [difference]);
 }

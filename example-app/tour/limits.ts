@@ -24,7 +24,7 @@ export async function limits(tour: Tour): Promise<void> {
   const { cache } = tour.open;
   const explanation = await cache.explain(Product, "findOne", { where: { id: 17 } });
   tour.report.detail("read", ["findOne({ where: { id: 17 } })"]);
-  tour.check(explanation.cacheable && explanation.present.every(Boolean), "product 17 is in the cache");
+  tour.check("product 17 is in the cache", explanation.cacheable && explanation.present.every(Boolean));
   if (explanation.cacheable) {
     tour.report.detail("key", explanation.keys);
     tour.report.detail("depends on", explanation.tags);
@@ -34,6 +34,6 @@ export async function limits(tour: Tour): Promise<void> {
   const other = await cache.explain(Product, "find", { where: { stock: 0 } });
   tour.report.line();
   tour.report.detail("read", ["find({ where: { stock: 0 } })"]);
-  tour.check(!other.cacheable && other.reason === "where", "a read by stock has no key");
+  tour.check("a read by stock has no key", !other.cacheable && other.reason === "where");
   tour.report.detail("cacheable", [other.cacheable ? "yes" : `no (${other.reason}): the stock is no key of Product`]);
 }

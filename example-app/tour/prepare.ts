@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { OpenShop } from "../open-shop";
 import { inventory } from "../seed/seed";
+import { newTrace } from "../watch";
 import type { Report } from "./report";
 
 /** A sku that no seeded product has; the tour brings it in and takes it away again. */
@@ -19,12 +20,12 @@ export async function prepareShop(open: OpenShop): Promise<void> {
  * Reads and writes what the tour does not show. It would otherwise start with code that Node has not compiled yet, and its
  * first times would tell of the compiler.
  */
-async function warmUp({ shop, plain, api }: OpenShop): Promise<void> {
+async function warmUp({ shop, plain, api, watch }: OpenShop): Promise<void> {
   for (let id = 101; id <= 200; id += 1) {
     const { sku, stock } = await plain.product(id);
     for (let round = 0; round < 5; round += 1) {
-      await shop.product(id);
-      await shop.productBySku(sku);
+      await watch.run(newTrace(), () => shop.product(id));
+      await watch.run(newTrace(), () => shop.productBySku(sku));
       await shop.productsOf(12);
       await shop.latestOrders(50);
     }

@@ -49,11 +49,15 @@ export class Tour {
     this.step({ label, word, outcome, micros, note: count(trace.statements), problems });
   }
 
-  /** As {@link read}, without a line of its own; throws at the first value that differs. */
-  async compare(read: (shop: Shop) => Promise<unknown>): Promise<void> {
+  /**
+   * As {@link read}, without a line of its own.
+   *
+   * @returns how the values differ, or undefined
+   */
+  async compare(read: (shop: Shop) => Promise<unknown>): Promise<string | undefined> {
     const { served, trace, micros, plain, plainTrace, plainMicros } = await this.both(read);
-    if (!isDeepStrictEqual(served, plain)) throw new Error(`${describe(trace)}: ${difference(served, plain)}`);
     this.figures.add(outcomeOf(trace), micros, plainMicros, plainTrace.statements.length);
+    return isDeepStrictEqual(served, plain) ? undefined : difference(served, plain);
   }
 
   /** @param word how it is said to end: "committed", or "rolled back" for one that must throw */
@@ -106,7 +110,7 @@ export class Tour {
   }
 
   /** A step that is neither a read nor a write. */
-  check(isTrue: boolean, claim: string): void {
+  check(claim: string, isTrue: boolean): void {
     this.steps += 1;
     if (!isTrue) this.failures.push(claim);
   }

@@ -33,7 +33,6 @@ export function canonicalOf(column: ColumnMetadata, dataSource: DataSource): Can
   if (column.type === Boolean || column.type === "boolean" || column.type === "bool") return boolean;
   if (INTEGERS.test(type)) return integer;
   if (type === "uuid") return uuid;
-  return dataSource.options.type === "postgres" ? uuid : text(textEquality(column, dataSource, type));
   if (TEXTS.test(type)) return text(textEquality(column, dataSource, type));
   return () => undefined;
 }

@@ -119,7 +119,7 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     options: FindManyOptions<Entity>,
     read: (readThrough: ReadThrough, call: ReadCall) => Promise<Result | BypassReason>,
   ): Promise<Result | undefined> {
-    const plan = this.plan(kind, options as FindManyOptions<ObjectLiteral>);
+    const plan = this.plan(kind, options);
     const found = typeof plan === "string" ? plan : await read(plan.readThrough, plan.call);
     if (typeof found !== "string") return found;
     this.bypass(method, found);

@@ -141,7 +141,11 @@ export class ReadThrough {
     answer: ReadAnswer,
     open: (payload: string) => Content,
   ): { readonly content: Content } | undefined {
-    this.filler.remember(asked.key, answer.rowTags);
+    // The rows of a stale entry are older than those of a load since: believed again and again, they would never let a
+    // list be filled that has gained a row.
+    if (answer.outcome === "hit" || this.filler.hintOf(asked.key) === undefined) {
+      this.filler.remember(asked.key, answer.rowTags);
+    }
     if (answer.outcome === "miss") return this.miss(asked, answer.why);
     let content: Content;
     try {

@@ -1,7 +1,7 @@
 import type { SqlToken } from "./tokenizer";
 
-/** A value in a statement: a parameter by its place, or what stands in the text. */
-export type Operand = { readonly parameter: number } | { readonly literal: string };
+/** A value in a statement: a parameter by its place, or what stands in the text; a number is a number there, a text a text. */
+export type Operand = { readonly parameter: number } | { readonly literal: string | number };
 
 /** Columns, in lower case, and what they are compared with or set to. */
 export type Binding = ReadonlyMap<string, Operand>;
@@ -11,7 +11,7 @@ export interface RowTarget {
   readonly operation: "insert" | "update" | "delete";
   /** Without schema, in lower case. */
   readonly table: string;
-  /** The columns that an update sets, in lower case. */
+  /** The columns that an update sets, in lower case; with a qualified one all parts of its name. */
   readonly sets: ReadonlySet<string>;
   /**
    * For insert: one per row, with the columns that get a plain value. For update and delete: the rows that can be hit are
@@ -35,7 +35,7 @@ export function rowTarget(tokens: readonly SqlToken[]): RowTarget | undefined {
 
 function insertTarget(reader: Reader): RowTarget | undefined {
   if (!reader.takeWord("into")) return undefined;
-  const table = reader.tableName();
+  const table = reader.name();
   const columns = reader.takeSymbol("(") ? reader.list(() => reader.name()) : undefined;
   if (table === undefined || columns === undefined || !reader.takeWord("values")) return undefined;
   const rows: Binding[] = [];
@@ -58,20 +58,20 @@ function insertTarget(reader: Reader): RowTarget | undefined {
 }
 
 function updateTarget(reader: Reader): RowTarget | undefined {
-  const table = reader.tableName();
+  const table = reader.name();
   if (table === undefined || !reader.takeWord("set")) return undefined;
   const sets = new Set<string>();
   do {
-    const column = reader.name();
-    if (column === undefined || !reader.takeSymbol("=")) return undefined;
-    sets.add(column);
+    const path = reader.path();
+    if (path === undefined || !reader.takeSymbol("=")) return undefined;
+    for (const part of path) sets.add(part);
     reader.skipExpression();
   } while (reader.takeSymbol(","));
   return whereTarget(reader, "update", table, sets);
 }
 
 function deleteTarget(reader: Reader): RowTarget | undefined {
-  const table = reader.tableName();
+  const table = reader.name();
   return table === undefined ? undefined : whereTarget(reader, "delete", table, new Set());
 }
 
@@ -82,13 +82,16 @@ function whereTarget(
   sets: ReadonlySet<string>,
 ): RowTarget | undefined {
   if (!reader.takeWord("where")) return undefined;
-  const rows = reader.disjunction();
+  const rows = reader.disjunction(0);
   const returning = reader.atWord("returning");
   return rows !== undefined && (returning || reader.atEnd()) ? { operation, table, sets, rows, returning } : undefined;
 }
 
 /** More rows than this in one WHERE, and the table is touched as a whole anyway. */
 const MOST_ROWS = 2000;
+/** No text of TypeORM's comes near these; others are not read further, so that none takes long. */
+const MOST_COLUMNS = 50;
+const DEEPEST = 50;
 
 class Reader {
   private at = 0;
@@ -115,18 +118,19 @@ class Reader {
 
   /** A column or table name; of a qualified one the last part. */
   name(): string | undefined {
-    let name: string | undefined;
+    return this.path()?.at(-1);
+  }
+
+  /** All parts of a name. */
+  path(): string[] | undefined {
+    const parts: string[] = [];
     do {
       const token = this.tokens[this.at];
       if (token === undefined || (token.kind !== "word" && token.kind !== "quoted")) return undefined;
-      name = token.text.toLowerCase();
+      parts.push(token.text.toLowerCase());
       this.at += 1;
     } while (this.takeSymbol("."));
-    return name;
-  }
-
-  tableName(): string | undefined {
-    return this.name();
+    return parts;
   }
 
   /** What stands between parentheses, whose first is taken already; undefined if an item is. */
@@ -163,29 +167,31 @@ class Reader {
     }
   }
 
-  disjunction(): Binding[] | undefined {
+  disjunction(depth: number): Binding[] | undefined {
     const rows: Binding[] = [];
     do {
-      const conjunction = this.conjunction();
-      if (conjunction === undefined) return undefined;
+      const conjunction = this.conjunction(depth);
+      if (conjunction === undefined || rows.length + conjunction.length > MOST_ROWS) return undefined;
       rows.push(...conjunction);
-    } while (rows.length <= MOST_ROWS && this.takeWord("or"));
-    return rows.length <= MOST_ROWS ? rows : undefined;
+    } while (this.takeWord("or"));
+    return rows;
   }
 
-  private conjunction(): Binding[] | undefined {
+  /** What both sides allow; where they bind one column, the left one alone is believed, since the rows may lie in either. */
+  private conjunction(depth: number): Binding[] | undefined {
     let rows: Binding[] = [new Map()];
     do {
-      const atom = this.atom();
+      const atom = this.atom(depth);
       if (atom === undefined || rows.length * atom.length > MOST_ROWS) return undefined;
       rows = rows.flatMap((left) => atom.map((right) => new Map([...right, ...left])));
+      if (rows.some(({ size }) => size > MOST_COLUMNS)) return undefined;
     } while (this.takeWord("and"));
     return rows;
   }
 
-  private atom(): Binding[] | undefined {
+  private atom(depth: number): Binding[] | undefined {
     if (this.takeSymbol("(")) {
-      const inner = this.disjunction();
+      const inner = depth < DEEPEST ? this.disjunction(depth + 1) : undefined;
       return inner !== undefined && this.takeSymbol(")") ? inner : undefined;
     }
     const column = this.name();
@@ -203,22 +209,23 @@ class Reader {
   }
 
   private operand(): Operand | undefined {
-    const token = this.tokens[this.at];
-    if (token?.kind === "parameter" && token.parameter !== undefined) {
-      this.at += 1;
-      return { parameter: token.parameter };
-    }
-    if (token?.kind === "string" || (token?.kind === "number" && /^\d+$/.test(token.text))) {
-      this.at += 1;
-      return { literal: token.text };
-    }
-    return undefined;
+    const operand = operandOf(this.tokens[this.at]);
+    this.take(operand !== undefined);
+    return operand;
   }
 
   private take(matches: boolean): boolean {
     if (matches) this.at += 1;
     return matches;
   }
+}
+
+/** Fractions and powers are not keys, and what is larger than a safe integer would be another number here. */
+function operandOf(token: SqlToken | undefined): Operand | undefined {
+  if (token?.kind === "parameter") return token.parameter === undefined ? undefined : { parameter: token.parameter };
+  if (token?.kind === "string") return { literal: token.text };
+  const number = token?.kind === "number" && /^\d+$/.test(token.text) ? Number(token.text) : NaN;
+  return Number.isSafeInteger(number) ? { literal: number } : undefined;
 }
 
 const ENDS = new Set(["where", "returning", "from", "order", "limit"]);

@@ -33,18 +33,21 @@ export interface SqlAnalysis {
   readonly harmless: boolean;
 }
 
-const WRITES = new Set(
-  "insert replace update delete merge truncate alter drop create rename copy load refresh".split(" "),
+const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
+
+const WRITES = words("insert replace update delete merge truncate alter drop create rename copy load refresh");
+const HARMLESS = words(
+  "select values table show pragma set use vacuum listen notify unlisten discard reset lock unlock grant revoke comment " +
+    "attach detach reindex checkpoint kill flush deallocate close declare fetch move optimize cluster prepare help",
 );
-const HARMLESS = new Set(
-  (
-    "select values table show pragma set use analyze vacuum listen notify unlisten discard reset lock unlock grant revoke " +
-    "comment attach detach reindex checkpoint kill flush describe desc deallocate close fetch move optimize cluster prepare help"
-  ).split(" "),
-);
-const COMMITTING = new Set("truncate alter drop create rename lock unlock grant revoke analyze optimize".split(" "));
-const WIDE = new Set("schema database owned tablespace cascade".split(" "));
-const DML = new Set(["insert", "update", "delete", "merge"]);
+/** These read, unless a statement that writes stands in them: MariaDB runs what it analyzes, PostgreSQL what it explains. */
+const WRAPPERS = words("with explain describe desc analyze");
+/** MySQL commits before these. */
+const COMMITTING = words("truncate alter drop create rename lock unlock grant revoke analyze optimize flush reset");
+const WIDE = words("schema database owned tablespace cascade");
+/** With one of these in its text, CREATE holds statements that it does not run. */
+const ROUTINES = words("trigger function procedure event rule package");
+const DML = words("insert update delete merge replace");
 const UNKNOWN: SqlStatement = { kind: "write", names: "unknown", target: undefined, commits: true };
 const READ: SqlStatement = { kind: "read" };
 const HARMLESS_TEXT: SqlAnalysis = { statements: [READ], harmless: true };
@@ -67,12 +70,20 @@ export class SqlAnalyzer {
 }
 
 function analyzeText(sql: string, dialect: Dialect): SqlAnalysis {
-  const tokens = tokenize(sql, dialect);
-  const statements = tokens === undefined ? [UNKNOWN] : split(tokens).map((part) => analyzeOne(part, dialect));
+  const parts = split(tokenize(sql, dialect));
+  // The semicolons of a routine end none of our statements.
+  const understood = parts !== undefined && !parts.some(definesRoutine);
+  const statements = understood ? parts.map((part) => analyzeOne(part, dialect)) : [UNKNOWN];
   return { statements, harmless: statements.every(({ kind }) => kind === "read") };
 }
 
-function split(tokens: readonly SqlToken[]): SqlToken[][] {
+function definesRoutine(tokens: readonly SqlToken[]): boolean {
+  const first = word(tokens, 0);
+  return (first === "create" || first === "alter") && tokens.some(({ kind, text }) => kind === "word" && ROUTINES.has(text));
+}
+
+function split(tokens: readonly SqlToken[] | undefined): SqlToken[][] | undefined {
+  if (tokens === undefined) return undefined;
   const parts: SqlToken[][] = [[]];
   for (const token of tokens) {
     if (token.kind === "symbol" && token.text === ";") parts.push([]);
@@ -82,79 +93,114 @@ function split(tokens: readonly SqlToken[]): SqlToken[][] {
 }
 
 function analyzeOne(tokens: readonly SqlToken[], dialect: Dialect): SqlStatement {
-  const first = word(tokens, 0);
   const control = controlOf(tokens, dialect);
   if (control !== undefined) return control;
-  if (first === "with" || first === "explain" || first === "") {
+  const first = word(tokens, 0);
+  const commits = dialect === "mysql" && COMMITTING.has(first);
+  if (WRAPPERS.has(first) || isSymbol(tokens[0], "(")) {
+    if (tokens.some(({ kind, text }) => kind === "word" && text === "execute")) return UNKNOWN;
     // A name may be spelt like a keyword here: then this is merely too careful.
-    const writes = tokens.some(
-      (token, index) => DML.has(token.text) && token.kind === "word" && !isLockingRead(tokens, index),
-    );
-    return writes ? writeOf(tokens, dialect, false) : READ;
-  }
-  if (WRITES.has(first)) return writeOf(tokens, dialect, COMMITTING.has(first));
-  if (!HARMLESS.has(first)) return UNKNOWN;
-  return dialect === "mysql" && COMMITTING.has(first)
-    ? { kind: "write", names: new Set(), target: undefined, commits: true }
-    : READ;
+    if (tokens.some((_, index) => isWriteAt(tokens, index))) return writeOf(tokens, dialect, commits);
+  } else if (WRITES.has(first)) return writeOf(tokens, dialect, commits);
+  else if (!HARMLESS.has(first) || (dialect === "mysql" && first === "set" && isMoreThanSet(tokens))) return UNKNOWN;
+  return commits ? { kind: "write", names: new Set(), target: undefined, commits } : READ;
 }
 
-/** SELECT … FOR UPDATE, FOR NO KEY UPDATE. */
-function isLockingRead(tokens: readonly SqlToken[], index: number): boolean {
-  return word(tokens, index - 1) === "for" || word(tokens, index - 1) === "key";
+/** Not: SELECT … FOR UPDATE, FOR NO KEY UPDATE, and the function replace(). */
+function isWriteAt(tokens: readonly SqlToken[], index: number): boolean {
+  const text = word(tokens, index);
+  if (!DML.has(text)) return false;
+  if (text === "replace") return !isSymbol(tokens[index + 1], "(");
+  const before = word(tokens, index - 1);
+  return text !== "update" || (before !== "for" && before !== "key");
 }
 
-function writeOf(tokens: readonly SqlToken[], dialect: Dialect, ddl: boolean): SqlStatement {
-  const words = tokens.filter((token) => token.kind === "word");
-  if ((ddl || word(tokens, 0) === "truncate") && words.some(({ text }) => WIDE.has(text))) return UNKNOWN;
-  // SQLite takes a text in single quotes for a name where a name is due.
-  const naming = tokens.filter(
-    ({ kind }) => kind === "word" || kind === "quoted" || (kind === "string" && dialect === "sqlite"),
-  );
+/** MariaDB's SET STATEMENT … FOR runs a statement, and with autocommit a transaction ends. */
+function isMoreThanSet(tokens: readonly SqlToken[]): boolean {
+  return word(tokens, 1) === "statement" || tokens.some(({ text }) => text.toLowerCase() === "autocommit");
+}
+
+function writeOf(tokens: readonly SqlToken[], dialect: Dialect, commits: boolean): SqlStatement {
+  if (COMMITTING.has(word(tokens, 0)) && tokens.some((_, index) => isWideAt(tokens, index))) return UNKNOWN;
   return {
     kind: "write",
-    names: new Set(naming.map(({ text }) => text.toLowerCase())),
+    names: new Set(tokens.filter((token) => mayName(token, dialect)).map(({ text }) => text.toLowerCase())),
     target: rowTarget(tokens),
-    commits: ddl && dialect === "mysql",
+    commits,
   };
 }
 
+/** ON DELETE CASCADE describes, DROP … CASCADE does. */
+function isWideAt(tokens: readonly SqlToken[], index: number): boolean {
+  const text = word(tokens, index);
+  return WIDE.has(text) && !(text === "cascade" && DML.has(word(tokens, index - 1)));
+}
+
+/** SQLite takes a text in single quotes for a name where a name is due; in MySQL a name may look like a number. */
+function mayName({ kind }: SqlToken, dialect: Dialect): boolean {
+  switch (kind) {
+    case "word":
+    case "quoted":
+      return true;
+    case "string":
+      return dialect === "sqlite";
+    default:
+      return dialect === "mysql" && (kind === "opaque" || kind === "number");
+  }
+}
+
+const BEGINNING = words(
+  "transaction work deferred immediate exclusive isolation level serializable repeatable read committed uncommitted only write " +
+    "not deferrable with consistent snapshot ,",
+);
+const ENDING = words("transaction work and no chain release");
+const NAMING = words("transaction work to savepoint");
+
+/** Only complete forms count: MariaDB's BEGIN NOT ATOMIC, for one, begins a block of statements. */
 function controlOf(tokens: readonly SqlToken[], dialect: Dialect): SqlStatement | undefined {
   const [first, second] = [word(tokens, 0), word(tokens, 1)];
-  const chain = tokens.some(({ text }, index) => text === "chain" && word(tokens, index - 1) === "and");
-  const control = (kind: Control, name = ""): SqlStatement => ({ kind: "control", control: kind, name, chain });
+  const simple = (kind: Control, allowed: ReadonlySet<string>): SqlStatement => {
+    const chain = tokens.some(({ text }, index) => text === "chain" && word(tokens, index - 1) === "and");
+    return tokens.slice(1).every(({ text }) => allowed.has(text)) ? { kind: "control", control: kind, name: "", chain } : UNKNOWN;
+  };
+  const named = (kind: Control): SqlStatement => {
+    const name = tokens.at(-1)?.text.toLowerCase() ?? "";
+    const complete = tokens.length > 1 && tokens.slice(1, -1).every(({ text }) => NAMING.has(text));
+    return complete ? { kind: "control", control: kind, name, chain: false } : UNKNOWN;
+  };
   switch (first) {
     case "begin":
-      return control("begin");
+      return simple("begin", BEGINNING);
     case "start":
-      return second === "transaction" ? control("begin") : undefined;
+      return second === "transaction" ? simple("begin", BEGINNING) : UNKNOWN;
     case "commit":
-      return second === "prepared" ? UNKNOWN : control("commit");
+      return simple("commit", ENDING);
     case "end":
-      return control("commit");
-    case "prepare":
-      return second === "transaction" && dialect === "postgres" ? control("commit") : undefined;
+      return dialect === "mysql" ? UNKNOWN : simple("commit", ENDING);
     case "abort":
-      return control("rollback");
+      return dialect === "postgres" ? simple("rollback", ENDING) : UNKNOWN;
+    case "prepare":
+      return second === "transaction" && dialect === "postgres" ? COMMITS_LATER : undefined;
     case "savepoint":
-      return control("savepoint", last(tokens));
+      return named("savepoint");
     case "release":
-      return control("release", last(tokens));
+      return named("release");
     case "rollback":
       if (second === "prepared") return READ;
-      return tokens.some((token) => token.kind === "word" && token.text === "to")
-        ? control("rollback-to", last(tokens))
-        : control("rollback");
+      return tokens.some((_, index) => word(tokens, index) === "to") ? named("rollback-to") : simple("rollback", ENDING);
     default:
       return undefined;
   }
 }
+
+/** The first phase of two ends the transaction here; COMMIT PREPARED is not understood, and so touches everything. */
+const COMMITS_LATER: SqlStatement = { kind: "control", control: "commit", name: "", chain: false };
 
 function word(tokens: readonly SqlToken[], index: number): string {
   const token = tokens[index];
   return token?.kind === "word" ? token.text : "";
 }
 
-function last(tokens: readonly SqlToken[]): string {
-  return tokens.at(-1)?.text.toLowerCase() ?? "";
+function isSymbol(token: SqlToken | undefined, text: string): boolean {
+  return token?.kind === "symbol" && token.text === text;
 }

@@ -3,123 +3,216 @@ export type Dialect = "sqlite" | "postgres" | "mysql";
 
 /** A piece of SQL that is neither space nor comment. */
 export interface SqlToken {
-  readonly kind: "word" | "quoted" | "string" | "number" | "parameter" | "symbol";
-  /** Words in lower case, quoted names and strings without their quotes. */
+  /** opaque: a text of which only the server knows the value, or whether it is a value or a name. */
+  readonly kind: "word" | "quoted" | "string" | "opaque" | "number" | "parameter" | "symbol";
+  /** Words in lower case; quoted names, strings and opaque texts without their quotes. */
   readonly text: string;
-  /** For parameters: the place in the list of parameters, from 0. */
+  /** For parameters: the place in the list of parameters, from 0; missing where the driver decides it. */
   readonly parameter?: number;
 }
 
-const SPACE = /\s+/y;
+/** Not \s: to all three a no-break space is a letter. */
+const SPACE = /[ \t\n\r\f\v]+/y;
 const LINE_COMMENT: Readonly<Record<Dialect, RegExp>> = {
   sqlite: /--[^\n]*/y,
-  postgres: /--[^\n]*/y,
-  // In MySQL "5--3" is arithmetic: two dashes open a comment only before a space.
-  mysql: /(?:--(?=[\s]|$)|#)[^\n]*/y,
+  postgres: /--[^\n\r]*/y,
+  // In MySQL "5--3" is arithmetic: two dashes open a comment only before a space or a control character.
+  // eslint-disable-next-line no-control-regex -- they are what the server looks for
+  mysql: /(?:--(?=[\x01-\x20\x7f]|$)|#)[^\n]*/y,
 };
-const SINGLE = /'((?:[^']|'')*)'/y;
-const DOUBLE = /"((?:[^"]|"")*)"/y;
-const BACKTICK = /`((?:[^`]|``)*)`/y;
-const BRACKET = /\[([^\]]*)\]/y;
-const ESCAPED = /[eE]'((?:[^'\\]|''|\\[\s\S])*)'/y;
-const DOLLAR = /\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$/y;
-const NUMBERED: Readonly<Record<Dialect, RegExp>> = { sqlite: /\?(\d+)/y, postgres: /\$(\d+)/y, mysql: /(?!)/y };
-const NAMED = /[:@$][A-Za-z_]\w*/y;
-const NUMBER = /\d[\w.]*/y;
-const WORD = /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y;
+const DOLLAR = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y;
+const NUMBERED = /[$?](\d+)/y;
+const NAMED = /[:@$][\w$\u0080-\uffff]+/y;
+const NUMBER: Readonly<Record<Dialect, RegExp>> = {
+  sqlite: /\d[\w.]*/y,
+  postgres: /\d[\w.]*/y,
+  // In MySQL a name may begin with a digit.
+  mysql: /\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w$\u0080-\uffff])/iy,
+};
+const WORD: Readonly<Record<Dialect, RegExp>> = {
+  sqlite: /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y,
+  postgres: /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y,
+  mysql: /[\w$\u0080-\uffff]+/y,
+};
 
 /**
  * The tokens of a text, or undefined if it is not understood for sure: an open quote, a quote whose end depends on a
- * setting of the server, an escaped name. The caller then assumes that the text may write anything.
+ * setting of the server, an escaped name, a comment that the server may run. The caller then assumes that the text may write
+ * anything.
  */
 export function tokenize(sql: string, dialect: Dialect): SqlToken[] | undefined {
+  // Drivers that hand over a C string end it there.
+  if (sql.includes("\0")) return undefined;
   // Where a backslash stands before a quote, NO_BACKSLASH_ESCAPES decides where the text ends.
   if (dialect === "mysql" && /\\['"]/.test(sql)) return undefined;
   if (dialect === "postgres" && /\bu&["']/i.test(sql)) return undefined;
-  const tokens: SqlToken[] = [];
-  let at = 0;
-  let parameters = 0;
-  const match = (pattern: RegExp): RegExpExecArray | null => {
-    pattern.lastIndex = at;
-    const found = pattern.exec(sql);
-    if (found !== null) at = pattern.lastIndex;
-    return found;
-  };
-  const quoted = (pattern: RegExp, kind: "quoted" | "string", quote: string): boolean => {
-    const found = match(pattern);
-    if (found !== null) tokens.push({ kind, text: (found[1] ?? "").replaceAll(quote + quote, quote) });
-    return found !== null;
-  };
-
-  while (at < sql.length) {
-    if (match(SPACE) ?? match(LINE_COMMENT[dialect])) continue;
-    if (sql.startsWith("/*", at)) {
-      const executable = dialect === "mysql" && /\/\*M?!\d*/y;
-      if (executable && match(executable)) continue; // MySQL runs what stands in it.
-      const end = endOfComment(sql, at, dialect);
-      if (end === undefined) return undefined;
-      at = end;
-      continue;
-    }
-    if (dialect === "mysql" && sql.startsWith("*/", at)) {
-      at += 2;
-      continue;
-    }
-    if (dialect === "postgres" && quoted(ESCAPED, "string", "'")) continue;
-    if (quoted(SINGLE, "string", "'") || quoted(DOUBLE, "quoted", '"')) continue;
-    if (dialect !== "postgres" && quoted(BACKTICK, "quoted", "`")) continue;
-    if (dialect === "sqlite" && quoted(BRACKET, "quoted", "\0")) continue;
-    if (dialect === "postgres" && match(DOLLAR)) {
-      tokens.push({ kind: "string", text: "" });
-      continue;
-    }
-    const numbered = match(NUMBERED[dialect]);
-    if (numbered !== null) {
-      parameters = Number(numbered[1]);
-      tokens.push({ kind: "parameter", text: numbered[0], parameter: parameters - 1 });
-      continue;
-    }
-    if (dialect !== "postgres" && sql[at] === "?") {
-      tokens.push({ kind: "parameter", text: "?", parameter: parameters++ });
-      at += 1;
-      continue;
-    }
-    if (dialect === "sqlite" && match(NAMED)) {
-      tokens.push({ kind: "symbol", text: ":" });
-      continue;
-    }
-    const number = match(NUMBER);
-    if (number !== null) {
-      tokens.push({ kind: "number", text: number[0] });
-      continue;
-    }
-    const word = match(WORD);
-    if (word !== null) {
-      tokens.push({ kind: "word", text: word[0].toLowerCase() });
-      continue;
-    }
-    const symbol = sql.charAt(at);
-    if (symbol === "'" || symbol === '"' || symbol === "`") return undefined;
-    tokens.push({ kind: "symbol", text: symbol });
-    at += 1;
-  }
-  return tokens;
+  const tokens = new Scanner(sql, dialect).scan();
+  // With a name among them, it is the driver who says which value the others get.
+  if (dialect !== "sqlite" || !tokens?.includes(NAMED_PARAMETER)) return tokens;
+  return tokens.map((token) => (token.kind === "parameter" ? { kind: "parameter", text: "?" } : token));
 }
 
-/** PostgreSQL's comments nest, the others' end at the first mark. */
-function endOfComment(sql: string, start: number, dialect: Dialect): number | undefined {
-  let depth = 0;
-  for (let at = start; at < sql.length - 1; at += 1) {
-    const pair = sql.slice(at, at + 2);
-    if (pair === "/*" && (depth === 0 || dialect === "postgres")) {
-      depth += 1;
-      at += 1;
-    } else if (pair === "*/") {
-      depth -= 1;
-      at += 1;
-      if (depth === 0) return at + 1;
+const NAMED_PARAMETER: SqlToken = { kind: "symbol", text: ":" };
+
+/** A quote is open, or something else is not understood. */
+class GivenUp extends Error {}
+
+class Scanner {
+  private readonly tokens: SqlToken[] = [];
+  private at = 0;
+  private parameters = 0;
+
+  constructor(
+    private readonly sql: string,
+    private readonly dialect: Dialect,
+  ) {}
+
+  scan(): SqlToken[] | undefined {
+    try {
+      while (this.at < this.sql.length) this.next();
+      return this.tokens;
+    } catch (error) {
+      if (error instanceof GivenUp) return undefined;
+      throw error;
     }
   }
-  // SQLite closes an open comment at the end of the text.
-  return dialect === "sqlite" ? sql.length : undefined;
+
+  private next(): void {
+    const { sql, dialect } = this;
+    if ((this.match(SPACE) ?? this.match(LINE_COMMENT[dialect])) !== undefined) return;
+    if (sql.startsWith("/*", this.at)) {
+      this.at = this.endOfComment();
+      return;
+    }
+    if (this.quoted() || this.parameter()) return;
+    const number = this.match(NUMBER[dialect]);
+    if (number !== undefined) {
+      // PostgreSQL before 15 takes the e of 1e'…' for the beginning of an escaped text.
+      if (sql[this.at] === "'") throw new GivenUp();
+      this.tokens.push({ kind: "number", text: number });
+      return;
+    }
+    const word = this.match(WORD[dialect]);
+    this.tokens.push(
+      word === undefined ? { kind: "symbol", text: sql.charAt(this.at++) } : { kind: "word", text: word.toLowerCase() },
+    );
+  }
+
+  /** Names and texts. */
+  private quoted(): boolean {
+    const { sql, dialect, at } = this;
+    const mark = sql[at];
+    if (mark === "'") {
+      const text = this.upTo("'");
+      // standard_conforming_strings decides where this one ends; what it means to MySQL, NO_BACKSLASH_ESCAPES.
+      if (dialect === "postgres" && /\\(?:'|$)/.test(text)) throw new GivenUp();
+      this.tokens.push({ kind: dialect === "mysql" && text.includes("\\") ? "opaque" : "string", text });
+    } else if (mark === '"') {
+      // To MySQL a name or a text: ANSI_QUOTES decides.
+      this.tokens.push({ text: this.upTo('"'), kind: dialect === "mysql" ? "opaque" : "quoted" });
+    } else if (mark === "`") {
+      if (dialect === "postgres") throw new GivenUp();
+      this.tokens.push({ kind: "quoted", text: this.upTo("`") });
+    } else if (mark === "[" && dialect === "sqlite") {
+      this.tokens.push({ kind: "quoted", text: this.between(at + 1, "]") });
+    } else if (dialect === "postgres" && (mark === "e" || mark === "E") && sql[at + 1] === "'") {
+      const text = this.escaped();
+      this.tokens.push({ kind: text.includes("\\") ? "opaque" : "string", text });
+    } else if (dialect === "postgres" && mark === "$") {
+      const tag = this.match(DOLLAR);
+      if (tag === undefined) return false;
+      this.tokens.push({ kind: "opaque", text: this.between(this.at, tag) });
+    } else return false;
+    return true;
+  }
+
+  private parameter(): boolean {
+    const { sql, dialect, at } = this;
+    const mark = dialect === "postgres" ? "$" : "?";
+    if (sql[at] === mark) {
+      const number = dialect === "mysql" ? undefined : this.match(NUMBERED);
+      if (number === undefined && mark === "$") return false;
+      // mysql2 puts an escaped name in the place of two.
+      if (dialect === "mysql" && sql[at + 1] === "?") throw new GivenUp();
+      if (number === undefined) this.at += 1;
+      const place = number === undefined ? this.parameters : Number(number.slice(1)) - 1;
+      // SQLite counts on from the largest so far.
+      this.parameters = Math.max(this.parameters, place + 1);
+      this.tokens.push({ kind: "parameter", text: number ?? mark, parameter: place });
+      return true;
+    }
+    if (dialect !== "sqlite" || this.match(NAMED) === undefined) return false;
+    // Tcl's array elements, whose index may be a quote.
+    if (/^(?:\(|::)/.test(sql.slice(this.at, this.at + 2))) throw new GivenUp();
+    this.tokens.push(NAMED_PARAMETER);
+    return true;
+  }
+
+  /** What stands between quotes, of which a doubled one is a part. */
+  private upTo(quote: string): string {
+    const begin = this.at + 1;
+    let doubled = false;
+    for (let at = this.sql.indexOf(quote, begin); at >= 0; at = this.sql.indexOf(quote, at + 2)) {
+      if (this.sql[at + 1] === quote) {
+        doubled = true;
+        continue;
+      }
+      this.at = at + 1;
+      const text = this.sql.slice(begin, at);
+      return doubled ? text.replaceAll(quote + quote, quote) : text;
+    }
+    throw new GivenUp();
+  }
+
+  private between(begin: number, end: string): string {
+    const at = this.sql.indexOf(end, begin);
+    if (at < 0) throw new GivenUp();
+    this.at = at + end.length;
+    return this.sql.slice(begin, at);
+  }
+
+  /** An E'…' of PostgreSQL, its escapes as they stand. */
+  private escaped(): string {
+    const begin = this.at + 2;
+    for (let at = begin; at < this.sql.length; at += 1) {
+      const character = this.sql[at];
+      if (character === "\\" || (character === "'" && this.sql[at + 1] === "'")) at += 1;
+      else if (character === "'") {
+        this.at = at + 1;
+        return this.sql.slice(begin, at).replaceAll("''", "'");
+      }
+    }
+    throw new GivenUp();
+  }
+
+  /** PostgreSQL's comments nest, the others' end at the first mark. */
+  private endOfComment(): number {
+    const { sql, dialect, at } = this;
+    // MySQL and MariaDB run what stands in these, if their version is high enough.
+    if (dialect === "mysql" && /\/\*M?!/y.test(sql.slice(at, at + 4))) throw new GivenUp();
+    if (dialect === "postgres") return this.endOfNestedComment();
+    const end = sql.indexOf("*/", at + 2);
+    if (end >= 0) return end + 2;
+    // SQLite closes an open comment at the end of the text.
+    if (dialect === "sqlite") return sql.length;
+    throw new GivenUp();
+  }
+
+  private endOfNestedComment(): number {
+    let depth = 0;
+    const mark = /\/\*|\*\//g;
+    mark.lastIndex = this.at;
+    for (let found = mark.exec(this.sql); found !== null; found = mark.exec(this.sql)) {
+      depth += found[0] === "/*" ? 1 : -1;
+      if (depth === 0) return mark.lastIndex;
+    }
+    throw new GivenUp();
+  }
+
+  private match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.at;
+    const found = pattern.exec(this.sql)?.[0];
+    if (found !== undefined) this.at = pattern.lastIndex;
+    return found;
+  }
 }

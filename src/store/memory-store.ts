@@ -144,7 +144,6 @@ export class MemoryStore implements Store {
     const now = this.clock.monotonic();
     const tags = new Set(request.tags);
     const owned = new Set<Tag>();
-    const free = new Set<Tag>();
     let held = true;
     for (const tag of tags) {
       const holders = this.locks.get(tag) ?? new Map<string, number>();
@@ -154,14 +153,15 @@ export class MemoryStore implements Store {
       // Another holder, even a dead one, may have committed after this one; and so may one that came and went, whose mark
       // is then on the tag. Only a tag that was this holder's all along tells that its value is the newest.
       if (alive && holders.size === 0 && this.tokens.get(tag) === `!${request.holder}`) owned.add(tag);
-      if (anyAlive(holders, now)) continue;
-      free.add(tag);
-      this.locks.delete(tag);
+      if (!anyAlive(holders, now)) this.locks.delete(tag);
     }
     const written = request.entries.filter(
       ({ lockedTags }) => lockedTags.length > 0 && lockedTags.every((tag) => owned.has(tag)),
     );
-    this.writeThrough(written, request.token, free);
+    // What is not written under is deleted, also if others still hold it: the mark that is gone tells them that somebody
+    // else has had the tag, even if that one's record was lost before they came.
+    for (const tag of tags) this.tokens.delete(tag);
+    this.writeThrough(written, request.token);
     return { held, written: written.length };
   }
 
@@ -203,15 +203,10 @@ export class MemoryStore implements Store {
     this.entries.set(entryKey(entry), { value: entry.value, expires: this.clock.monotonic() + entry.ttl });
   }
 
-  private writeThrough(entries: readonly WriteThroughRequest[], token: Token, free: ReadonlySet<Tag>): void {
-    const renewed = new Set<Tag>();
+  private writeThrough(entries: readonly WriteThroughRequest[], token: Token): void {
     for (const entry of entries) {
       this.put(entry);
-      for (const tag of entry.lockedTags) renewed.add(tag);
-    }
-    for (const tag of free) {
-      if (renewed.has(tag)) this.tokens.set(tag, token);
-      else this.tokens.delete(tag);
+      for (const tag of entry.lockedTags) this.tokens.set(tag, token);
     }
   }
 

@@ -134,6 +134,13 @@ describe("RedisStore", () => {
       expect((await timeOf(redis.client)) - locked).toBeGreaterThanOrEqual(140);
     });
 
+    it("does not trust a token beside a lock whose holder died", async () => {
+      await redis.store.lock([SKU], "dead", []);
+      await redis.client.set(redis.keys.tag(SKU), "who set this");
+      await redis.age(LOCK_TTL + 1);
+      expect(await redis.store.prepare([SKU], TAG_TTL)).toEqual([expect.stringMatching(/^[\w-]{16}$/)]);
+    });
+
     it.each(["soon", "9999999999999999", ""])("starts a new quarantine when its end is %p", async (end) => {
       await redis.client.hset(redis.keys.guard("shop.product"), "q", end);
       expect(await redis.store.prepare([SKU], TAG_TTL)).toEqual([""]);
@@ -213,8 +220,9 @@ describe("RedisStore", () => {
           code: "STORE_UNAVAILABLE",
           message: expect.stringContaining("OOM"),
         });
-        const { held } = await unlock(redis.store, "w", [SKU, ROW], [entryBy("w", epoch!)]);
-        expect(held).toBe(true);
+        // The tag that another holds too comes first, so that its record is the first thing to be written.
+        const answer = await unlock(redis.store, "w", [ROW, SKU], [entryBy("w", epoch!)]);
+        expect(answer.held).toBe(true);
       } finally {
         await redis.client.config("SET", "maxmemory", "0");
       }

@@ -41,6 +41,13 @@ export function describeWriteThrough(world: World): void {
       expect(await read(world.other)).toMatchObject({ outcome: "hit" });
     });
 
+    it("works again once the lock of a writer that died is void", async () => {
+      await world.other.lock([SKU], "dead", []);
+      await world.setup.age(LOCK_TTL + 1);
+      await world.store.lock([SKU], "w", []);
+      expect(await unlock(world.store, "w", [SKU], [entryBy("w", epoch)])).toEqual({ held: true, written: 1 });
+    });
+
     it("writes what it may and leaves out the rest", async () => {
       await world.store.lock([SKU, ROW], "w", []);
       await world.other.lock([ROW], "another", []);
@@ -79,6 +86,21 @@ export function describeWriteThrough(world: World): void {
       await world.other.lock([SKU], "w2", []);
       await unlock(world.other, "w2", [SKU], [entryBy("w2", epoch)]);
       await refused(unlock(world.store, "w1", [SKU], [entryBy("w1", epoch)]));
+    });
+
+    it("is refused if another was there first and is gone, which may have waited for the row", async () => {
+      await world.other.lock([SKU], "w2", []);
+      await world.store.lock([SKU], "w1", []);
+      await unlock(world.other, "w2", [SKU]);
+      await refused(unlock(world.store, "w1", [SKU], [entryBy("w1", epoch)]));
+    });
+
+    it("is refused if one unlocked meanwhile whose own lock had been lost before", async () => {
+      await world.other.lock([SKU], "slow", []);
+      await world.setup.age(LOCK_TTL + 1);
+      await world.store.lock([SKU], "w", []);
+      await unlock(world.other, "slow", [SKU]);
+      await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)]));
     });
 
     it("is refused if another came and went before the lock was renewed", async () => {

@@ -15,6 +15,7 @@ export function wrong(
   before: Committed,
   after: Committed,
 ): string | undefined {
+  checkVersions(before, after);
   if (typeof result === "number") return wrongCount(lookup, result, before, after);
   return (
     firstOf(result, (row) => wrongRow(lookup, row, before)) ??
@@ -79,6 +80,15 @@ function unchanged(before: Committed, after: Committed): Row[] {
 function changes(before: Committed, after: Committed): number {
   const inserted = [...after.keys()].filter((id) => !before.has(id)).length;
   return before.size - unchanged(before, after).length + inserted;
+}
+
+/** All of this rests on versions that only grow. */
+function checkVersions(before: Committed, after: Committed): void {
+  for (const old of before.values()) {
+    const row = after.get(old.id);
+    if (row === undefined || row.version > old.version || JSON.stringify(row) === JSON.stringify(old)) continue;
+    throw new Error(`A write went back in versions: ${JSON.stringify(old)} became ${JSON.stringify(row)}.`);
+  }
 }
 
 function firstOf<Item>(items: readonly Item[], check: (item: Item) => string | undefined): string | undefined {

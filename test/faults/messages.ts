@@ -60,7 +60,7 @@ export interface Violation {
   readonly entity: string;
   readonly lookup: string;
   readonly worker: string;
-  /** What was served, and what had been committed before of the rows concerned. */
+  /** What was served, and what was committed before and after it of the rows concerned. */
   readonly details: unknown;
 }
 

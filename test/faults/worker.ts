@@ -3,7 +3,7 @@ import "reflect-metadata";
 import { setImmediate } from "node:timers/promises";
 import { DataSource } from "typeorm";
 import { wrong } from "./checker";
-import { committedRows, rowOf } from "./committed";
+import { committedRows, rowOf, type Committed } from "./committed";
 import { CATEGORIES, HOT_ROWS, ITEMS } from "./entities";
 import { randomLookup } from "./lookups";
 import { noCounts, type Counts, type Violation, type WorkerMessage, type WorkerSettings } from "./messages";
@@ -90,15 +90,16 @@ async function read(subject: Subject, plain: DataSource, counts: Counts, worker:
     const result = typeof found === "number" ? found : found.map(rowOf);
     const problem = wrong(lookup, result, before, after);
     if (problem !== undefined) {
-      const rows = [...before.values()].filter(
-        (row) => lookup.matches(row) || (typeof result !== "number" && result.some(({ id }) => id === row.id)),
-      );
+      const concerned = (rows: Committed) =>
+        [...rows.values()].filter(
+          (row) => lookup.matches(row) || (typeof result !== "number" && result.some(({ id }) => id === row.id)),
+        );
       const violation: Violation = {
         problem,
         entity: item.name,
         lookup: lookup.name,
         worker,
-        details: { result, rows },
+        details: { before: concerned(before), result, after: concerned(after) },
       };
       tell({ kind: "violation", violation });
     }

@@ -52,6 +52,8 @@ async function saveOne({ repository }: WriteContext): Promise<number[]> {
   const id = hot();
   const row = await repository.findOneBy({ id });
   if (row === null) return [];
+  // TypeORM would write back the version that was read, and what is older could carry the higher one.
+  delete (row as Partial<Item>).version;
   await repository.save(Object.assign(row, changed()));
   return [id];
 }

@@ -51,7 +51,7 @@ describeEachDatabase("hydration of every kind of column", (database) => {
   it("changing what was returned changes nothing that is cached", async () => {
     for (const kind of kinds.filter(isMutable)) {
       const cached = cache.repository(kind.schema);
-      const [id] = (await cached.find()).map((row) => row.id);
+      const [{ id } = { id: 0 }] = await cached.find();
       const original = await dataSource.getRepository(kind.schema).findOneByOrFail({ id });
       const first = await cached.findOneByOrFail({ id });
       spoil(first.value);
@@ -60,21 +60,25 @@ describeEachDatabase("hydration of every kind of column", (database) => {
   });
 });
 
-/** Saving a row that came from the cache, unchanged, sends what saving one of TypeORM's own sends: nothing, as a rule. */
+/** Saving a row that came from the cache, unchanged, does what saving one of TypeORM's own does: nothing, as a rule. */
 async function expectSameWrites(
   plain: Repository<Sample>,
   cached: Repository<Sample>,
   id: number,
   statements: ReturnType<typeof countStatements>,
 ): Promise<void> {
-  const counts: number[] = [];
+  const outcomes: unknown[] = [];
   for (const repository of [plain, cached]) {
     const entity = await repository.findOneByOrFail({ id });
     statements.reset();
-    await repository.save(entity);
-    counts.push(statements.writes.length);
+    // TypeORM takes some values for changed that it has just loaded, and some of them it cannot write.
+    const failure: unknown = await repository.save(entity).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    outcomes.push({ writes: statements.writes.length, failure: String(failure) });
   }
-  expect(counts[1]).toBe(counts[0]);
+  expect(outcomes[1]).toEqual(outcomes[0]);
 }
 
 function isMutable({ values, unencodable }: ColumnKind): boolean {

@@ -4,7 +4,11 @@ import { epochTag } from "../../src/core/tag";
 import type { Store } from "../../src/store/store";
 
 /** Counts the statements that a data source sends, so that a test can say "served without the database". */
-export function countStatements(dataSource: DataSource): { readonly selects: string[]; readonly writes: string[]; reset(): void } {
+export function countStatements(dataSource: DataSource): {
+  readonly selects: string[];
+  readonly writes: string[];
+  reset(): void;
+} {
   const selects: string[] = [];
   const writes: string[] = [];
   const { logger } = dataSource;

@@ -1,5 +1,5 @@
 import { EntitySchema, type EntitySchemaColumnOptions } from "typeorm";
-import type { TestDatabase } from "../databases";
+import { typeormLine, type TestDatabase } from "../databases";
 
 /** One kind of column, in a table of its own, and values that are likely to be changed on their way through a cache. */
 export interface ColumnKind {
@@ -27,15 +27,25 @@ export class Money {
   }
 }
 
-const texts = ["", "plain", " spaces ", "1", "null", "O'Neil \"x\" \\ % _", "ünïcode 漢字 🎉", "line\nbreak\r\n\ttab", "[\"d\",5]"];
-const json = [
+const texts = [
+  "",
+  "plain",
+  " spaces ",
+  "1",
+  "null",
+  'O\'Neil "x" \\ % _',
+  "ünïcode 漢字 🎉",
+  "line\nbreak\r\n\ttab",
+  '["d",5]',
+];
+const json: readonly object[] = [
   {},
   [],
   { nested: { list: [1, [2, { three: 3 }], null], empty: {}, text: "é\u2028\n", yes: true }, none: null },
   [["d", 0], ["b", "AA=="], { "0": 1, "": 2, __order: "b", a: 1 }],
   { toJSON: "a name like any other", constructor: 1 },
 ];
-const scalarJson = ["text", "", "12", 0, 1.5, true, false];
+const scalarJson: readonly unknown[] = ["text", "", "12", 0, 1.5, true, false];
 const bytes = [Buffer.alloc(0), Buffer.from([0, 1, 2, 127, 128, 255]), Buffer.from("text"), Buffer.alloc(5000, 7)];
 const floats = [0, 0.1, -1.5, 1e300, 5e-324, Number.MAX_SAFE_INTEGER, 123456789.123];
 const dates = [new Date(0), new Date("2024-02-29T23:59:59.999Z"), new Date("1969-07-20T20:17:40.123Z")];
@@ -91,7 +101,10 @@ const common: readonly ColumnKind[] = [
     name: "transformer_of_null",
     column: {
       type: "varchar",
-      transformer: { to: (value: string) => (value === "none" ? null : value), from: (value: string | null) => value ?? "none" },
+      transformer: {
+        to: (value: string) => (value === "none" ? null : value),
+        from: (value: string | null) => value ?? "none",
+      },
     },
     values: ["none", "some"],
   },
@@ -106,7 +119,10 @@ const common: readonly ColumnKind[] = [
       type: "varchar",
       transformer: [
         { to: (value: number | null) => value && value + 1, from: (value: number | null) => value && value - 1 },
-        { to: (value: number | null) => value && String(value * 2), from: (value: string | null) => value && Number(value) / 2 },
+        {
+          to: (value: number | null) => value && String(value * 2),
+          from: (value: string | null) => value && Number(value) / 2,
+        },
       ],
     },
     values: [1, 20],
@@ -133,7 +149,8 @@ const common: readonly ColumnKind[] = [
       type: "json",
       transformer: {
         to: (value: unknown) => value,
-        from: (value: number[] | string | null) => (typeof value === "string" ? (JSON.parse(value) as number[]) : value)?.reverse() ?? null,
+        from: (value: number[] | string | null) =>
+          (typeof value === "string" ? (JSON.parse(value) as number[]) : value)?.reverse() ?? null,
       },
     },
     values: [[1, 2, 3]],
@@ -141,12 +158,13 @@ const common: readonly ColumnKind[] = [
 ];
 
 const sqlite: readonly ColumnKind[] = [
+  // Of the two drivers only better-sqlite3 knows it.
+  ...(typeormLine === "1" ? [{ name: "jsonb", column: { type: "jsonb" as const }, values: json }] : []),
   { name: "integer", column: { type: "integer" }, values: [0, -1, Number.MAX_SAFE_INTEGER] },
   { name: "blob", column: { type: "blob" }, values: bytes },
-  { name: "real", column: { type: "real" }, values: [...floats, Infinity, -Infinity] },
+  { name: "real", column: { type: "real" }, values: [...floats, () => "9e999", () => "-9e999"] },
   { name: "numeric", column: { type: "numeric" }, values: ["1.25", 7, "text as well"] },
   { name: "datetime", column: { type: "datetime" }, values: dates },
-  { name: "jsonb", column: { type: "jsonb" }, values: json },
 ];
 
 const postgres: readonly ColumnKind[] = [
@@ -166,9 +184,27 @@ const postgres: readonly ColumnKind[] = [
   { name: "jsonb", column: { type: "jsonb" }, values: json },
   { name: "enum", column: { type: "enum", enum: ["new", "used"] }, values: ["new"] },
   { name: "enum_array", column: { type: "enum", enum: ["new", "used"], array: true }, values: [["new", "used"], []] },
-  { name: "int_array", column: { type: "int", array: true }, values: [[], [1, -2], [[1, 2], [3, 4]]] },
+  {
+    name: "int_array",
+    column: { type: "int", array: true },
+    values: [
+      [],
+      [1, -2],
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    ],
+  },
   { name: "bigint_array", column: { type: "bigint", array: true }, values: [["9007199254740993"]] },
-  { name: "text_array", column: { type: "text", array: true }, values: [["a", "", "NULL", "b,c", "\"q\""], [null, "x"]] },
+  {
+    name: "text_array",
+    column: { type: "text", array: true },
+    values: [
+      ["a", "", "NULL", "b,c", '"q"'],
+      [null, "x"],
+    ],
+  },
   { name: "uuid_array", column: { type: "uuid", array: true }, values: [["6f9619ff-8b86-4011-b42d-00cf4fc964ff"]] },
   { name: "timestamptz_array", column: { type: "timestamptz", array: true }, values: [dates, []] },
   { name: "bytea_array", column: { type: "bytea", array: true }, values: [() => "ARRAY['\\x00ff'::bytea]"] },
@@ -182,15 +218,19 @@ const postgres: readonly ColumnKind[] = [
   { name: "xml", column: { type: "xml" }, values: ["<a>b</a>"] },
   { name: "tsvector", column: { type: "tsvector" }, values: ["'a' 'b'"] },
   { name: "char", column: { type: "char", length: 5 }, values: ["ab"] },
-  { name: "json_scalars", column: { type: "jsonb" }, values: [() => "'5'", () => "'\"text\"'", () => "'true'", () => "'null'"] },
+  {
+    name: "json_scalars",
+    column: { type: "jsonb" },
+    values: [() => "'5'", () => "'\"text\"'", () => "'true'", () => "'null'"],
+  },
 ];
 
 const mariadb: readonly ColumnKind[] = [
   { name: "tinyint", column: { type: "tinyint" }, values: [0, 1, 127] },
-  { name: "tinyint_1", column: { type: "tinyint", width: 1 }, values: [0, 1, 5] },
+  { name: "tinyint_unsigned", column: { type: "tinyint", unsigned: true }, values: [0, 1, 255] },
   { name: "bigint_unsigned", column: { type: "bigint", unsigned: true }, values: ["18446744073709551615", "5"] },
   { name: "float", column: { type: "float" }, values: [0, 0.5, -1.25] },
-  { name: "bit", column: { type: "bit", width: 1 }, values: [() => "b'1'"] },
+  { name: "bit", column: { type: "bit" }, values: [() => "b'1'"] },
   { name: "year", column: { type: "year" }, values: [1999, 2024] },
   { name: "char", column: { type: "char", length: 5 }, values: ["ab"] },
   { name: "binary", column: { type: "binary", length: 4 }, values: [Buffer.from([1, 0, 255, 0])] },
@@ -209,7 +249,9 @@ const mariadb: readonly ColumnKind[] = [
 
 /** Every kind of column that is tested on a database; each is nullable and gets a null besides its values. */
 export function columnKinds({ name }: TestDatabase): readonly ColumnKind[] {
-  return [...common, ...{ sqlite, postgres, mariadb }[name]].filter(({ column }) => name === "postgres" || column.array !== true);
+  return [...common, ...{ sqlite, postgres, mariadb }[name]].filter(
+    ({ column }) => name === "postgres" || column.array !== true,
+  );
 }
 
 /** An entity of one kind; its class is its own, so that a wrong class cannot hide. */

@@ -77,12 +77,14 @@ describe("SQLite", () => {
     ["-- a\r b\nc", "c"],
     ["? ?", "#0 #1"],
     ["?2 ? ?1 ?", "#1 #2 #0 #3"],
-    ["a$b $$", "a$b $ $"],
+    ["a$b $$", "a$b :"],
     // Names have places too, but which depends on the driver.
     [":a ? @b $c", ": #? : :"],
-    ["? :a", "#? :"],
+    ["? :a $1", "#? : :"],
+    ["$a(')", "unknown"],
+    ["$a::b", "unknown"],
     ["x'41'", "x '41'"],
-    ["5e3 0x1F", "5e3 0x1f"],
+    ["5e3 0x1F", "5e3 0x1F"],
     ["\ufeffselect", "\ufeffselect"],
   ];
   it.each(cases)("%j", (sql, expected) => expect(read("sqlite", sql)).toBe(expected));
@@ -98,7 +100,7 @@ describe("PostgreSQL", () => {
     ["-- a\r b", "b"],
     ["E'a\\'b' c", "~a\\'b~ c"],
     ["e'plain' c", "'plain' c"],
-    ["E'a''b\\\\' c", "~a''b\\\\~ c"],
+    ["E'a''b\\\\' c", "~a'b\\\\~ c"],
     ["E'open\\'", "unknown"],
     ["like'a' b", "like 'a' b"],
     // Where the text ends depends on standard_conforming_strings.

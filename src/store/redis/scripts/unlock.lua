@@ -18,13 +18,12 @@ local new_token = ARGV[2]
 local tag_ttl = ARGV[3]
 local last_tag = tonumber(ARGV[4]) + 1
 
+local held = 1
 local ends = quarantine_end()
-local held = ends and 1 or 0
 local quarantined = not ends or now < ends
 
--- By index in KEYS: what may be written under (owned), and what nobody holds any more (free).
+-- By index in KEYS: the tags that may be written under.
 local owned = {}
-local free = {}
 for index = 2, last_tag do
   local tag = KEYS[index]
   local field = field_of(tag)
@@ -43,40 +42,39 @@ for index = 2, last_tag do
   -- Another holder, even a dead one, may have committed after this one; and so may one that came and went, whose mark is
   -- then on the tag. Only a tag that was this holder's all along tells that its value is the newest.
   owned[index] = alive and not quarantined and #others == 0 and read_tag(tag) == "!" .. holder
-  free[index] = not any_alive(others)
-  if free[index] then
-    redis.call("HDEL", guard, field)
+  -- Also if others still hold it: the guard keeps it locked, and the mark that is gone tells them that somebody else has had
+  -- it, even if that one's record was lost before they came. First, because a script that has written is not stopped when
+  -- memory is short.
+  redis.call("DEL", tag)
+  if any_alive(others) then
+    redis.call("HSET", guard, field, holders_text(others))
   else
-    -- pcall: if memory is short, this lock ends at its deadline, and the other tags are still unlocked now.
-    redis.pcall("HSET", guard, field, holders_text(others))
+    redis.call("HDEL", guard, field)
   end
 end
 
 local written = 0
-local renewed = {}
 local argument = 5
 for key = last_tag + 1, #KEYS do
   local value = ARGV[argument]
   local ttl = ARGV[argument + 1]
   local count = tonumber(ARGV[argument + 2])
-  local allowed = true
+  local tags = {}
   for offset = 1, count do
-    allowed = allowed and owned[tonumber(ARGV[argument + 2 + offset])]
-  end
-  if allowed and not redis.pcall("SET", KEYS[key], value, "PX", ttl).err then
-    written = written + 1
-    for offset = 1, count do
-      renewed[tonumber(ARGV[argument + 2 + offset])] = true
-    end
+    tags[offset] = tonumber(ARGV[argument + 2 + offset])
   end
   argument = argument + 3 + count
-end
 
-for index = 2, last_tag do
-  if free[index] then
-    if not renewed[index] or redis.pcall("SET", KEYS[index], new_token, "PX", tag_ttl).err then
-      redis.call("DEL", KEYS[index])
+  local allowed = true
+  for _, index in ipairs(tags) do
+    allowed = allowed and owned[index]
+  end
+  if allowed then
+    redis.call("SET", KEYS[key], value, "PX", ttl)
+    for _, index in ipairs(tags) do
+      redis.call("SET", KEYS[index], new_token, "PX", tag_ttl)
     end
+    written = written + 1
   end
 end
 return { held, written }

@@ -1,0 +1,520 @@
+import {
+  Equal,
+  In,
+  MoreThan,
+  Not,
+  type DataSource,
+  type FindManyOptions,
+  type FindOptionsWhere,
+  type Repository,
+} from "typeorm";
+import { MemoryStore, type BypassReason, type CachedRepository, type CoherentCache } from "typeorm-coherent";
+import { attachMemory, countStatements } from "../support/cache-harness";
+import { countingStore } from "../support/counting-store";
+import { describeEachDatabase } from "../support/databases";
+import { Item, Owner, Seat, Word } from "../support/entities/item";
+import { expectSame } from "../support/same-as";
+
+type Read = (items: Repository<Item>) => Promise<unknown>;
+
+describeEachDatabase("reads", (database) => {
+  const store = countingStore(new MemoryStore());
+  let dataSource: DataSource;
+  let cache: CoherentCache;
+  let items: CachedRepository<Item>;
+  let plain: Repository<Item>;
+  let statements: ReturnType<typeof countStatements>;
+
+  beforeAll(async () => {
+    dataSource = await database.open([Item, Owner, Word, Seat]);
+    await dataSource.getRepository(Owner).save([{ name: "one" }, { name: "two" }]);
+    await dataSource.getRepository(Item).save([
+      { code: "A", shelf: 1, slot: "x", rank: 3, ownerId: 1 },
+      { code: "B", shelf: 1, slot: "x", rank: 1, ownerId: 1 },
+      { code: "C", shelf: 1, slot: "y", rank: 2, active: false },
+      { code: "D", shelf: 2, slot: "x", rank: 4, ownerId: 2 },
+      { code: "E", shelf: 2, slot: "x", rank: 5, deletedAt: new Date() },
+    ]);
+    cache = await attachMemory(dataSource, { store });
+    items = cache.repository(Item);
+    plain = dataSource.getRepository(Item);
+    statements = countStatements(dataSource);
+  });
+  beforeEach(() => cache.clear());
+
+  async function hit<Result>(read: () => Promise<Result>): Promise<Result> {
+    statements.reset();
+    const result = await read();
+    expect(statements.selects).toEqual([]);
+    return result;
+  }
+
+  /** In SQL, because TypeORM lets PostgreSQL number the rows whatever the entity says. */
+  const insertWithId = (id: number) =>
+    dataSource.query(`INSERT INTO item (id, code, shelf) VALUES (${id}, 'n${id}', 9)`);
+
+  /** How many entries a read asks for, and under which keys. */
+  const keysOf = async (method: "find" | "findOne" | "exists" | "count", options: FindManyOptions<Item>) => {
+    const explained = await cache.explain(Item, method, options);
+    return explained.cacheable ? explained.keys : explained.reason;
+  };
+
+  const wheres: Record<string, FindOptionsWhere<Item> | FindOptionsWhere<Item>[]> = {
+    "the primary key": { id: 2 },
+    "a primary key that no row has": { id: 99 },
+    "a unique key": { code: "B" },
+    "a unique key that no row has": { code: "Z" },
+    "a key of many rows": { shelf: 1 },
+    "a boolean": { active: false },
+    "a composite key": { slot: "x", shelf: 1 },
+    "a relation by id": { owner: { id: 1 } },
+    "a relation by Equal": { owner: Equal(2) },
+    "a relation's column": { ownerId: 1 },
+    Equal: { code: Equal("C") },
+    "one alternative": [{ shelf: 2 }],
+    "a soft deleted row": { code: "E" },
+  };
+  const methods: Record<
+    string,
+    (items: Repository<Item>, where: FindOptionsWhere<Item> | FindOptionsWhere<Item>[]) => Promise<unknown>
+  > = {
+    find: (repository, where) => repository.find({ where }),
+    "find, deleted ones too": (repository, where) => repository.find({ where, withDeleted: true }),
+    "find in order": (repository, where) => repository.find({ where, order: { rank: "DESC" } }),
+    "find a page": (repository, where) => repository.find({ where, order: { rank: "ASC" }, take: 1 }),
+    findBy: (repository, where) => repository.findBy(where),
+    findOne: (repository, where) => repository.findOne({ where, order: { rank: "ASC" } }),
+    findOneBy: (repository, where) => repository.findOneBy(where),
+    exists: (repository, where) => repository.exists({ where }),
+    existsBy: (repository, where) => repository.existsBy(where),
+    count: (repository, where) => repository.count({ where, withDeleted: true }),
+    countBy: (repository, where) => repository.countBy(where),
+  };
+  const combinations = Object.entries(methods).flatMap(([method, read]) =>
+    Object.entries(wheres).map(([what, where]) => ({
+      title: `${method} by ${what}`,
+      read: (repository: Repository<Item>) => read(repository, where),
+    })),
+  );
+
+  it.each(combinations)("$title: as the database says, then without it", async ({ read }) => {
+    const expected = await read(plain);
+    statements.reset();
+    expectSame(await read(items), expected);
+    expect(statements.selects.length).toBeGreaterThan(0);
+    expectSame(await hit(() => read(items)), expected);
+  });
+
+  it.each([
+    ["findOneOrFail", (repository) => repository.findOneOrFail({ where: { code: "Z" } })],
+    [
+      "findOneOrFail with options",
+      (repository) => repository.findOneOrFail({ where: { shelf: 9 }, order: { rank: "ASC" } }),
+    ],
+    ["findOneByOrFail", (repository) => repository.findOneByOrFail({ id: 99 })],
+    ["findOneByOrFail by relation", (repository) => repository.findOneByOrFail({ owner: { id: 9 } })],
+  ] satisfies [string, Read][])("%s rejects as TypeORM does", async (_, read) => {
+    const failure = async (repository: Repository<Item>) =>
+      read(repository).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    const expected = (await failure(plain)) as Error;
+    for (const actual of [await failure(items), await hit(() => failure(items))]) {
+      expect(actual).toBeInstanceOf(expected.constructor);
+      expectSame({ ...(actual as Error) }, { ...expected });
+      expect((actual as Error).message).toBe(expected.message);
+      expect((actual as Error).name).toBe(expected.name);
+    }
+  });
+
+  it("findOneOrFail and findOneByOrFail return what is there", async () => {
+    for (const read of [
+      () => items.findOneOrFail({ where: { code: "A" } }),
+      () => items.findOneByOrFail({ code: "A" }),
+    ]) {
+      expectSame(await read(), await plain.findOneBy({ code: "A" }));
+      expectSame(await hit(read), await plain.findOneBy({ code: "A" }));
+    }
+  });
+
+  describe("In([...]) on the primary key", () => {
+    const ids = (...values: unknown[]) => ({ id: In(values as number[]) });
+    const idsOf = (found: readonly { readonly id: number }[]) => found.map(({ id }) => id);
+
+    it("asks the store once, and the database for what is missing only", async () => {
+      await items.findOneBy({ id: 2 });
+      store.reads.length = 0;
+      statements.reset();
+      expect(idsOf(await items.findBy(ids(3, 1, 2)))).toEqual([1, 2, 3]);
+      expect(store.reads.map((requests) => requests.length)).toEqual([3]);
+      expect(statements.selects).toHaveLength(1);
+      expect(await items.findBy(ids(3, 1))).toHaveLength(2);
+      store.reads.length = 0;
+      expectSame(
+        await hit(() => items.findBy(ids(1, 2, 3))),
+        await plain.find({ where: ids(1, 2, 3), order: { id: "ASC" } }),
+      );
+      expect(store.reads).toHaveLength(1);
+      // What it has found serves reads by id, and the other way round.
+      await hit(() => items.findOneBy({ id: 3 }));
+    });
+
+    it("does not ask for what it has", async () => {
+      await items.findOneBy({ id: 2 });
+      const parameters: unknown[] = [];
+      const { logger } = dataSource;
+      const { logQuery } = logger;
+      logger.logQuery = (query, values) => void parameters.push(query, ...(Array.isArray(values) ? values : []));
+      await items.findBy(ids(2, 4));
+      logger.logQuery = logQuery;
+      // SQLite's driver writes numbers into the text.
+      expect(parameters.join(" ")).toMatch(/\b4\b/);
+      expect(parameters.join(" ").replaceAll(/\$\d/g, "")).not.toMatch(/\b2\b/);
+    });
+
+    it('takes duplicates, and 1 and "1", for one', async () => {
+      expect(await keysOf("find", { where: ids(1, 1, "1") })).toHaveLength(1);
+      expectSame(await items.findBy(ids(1, "1", 2, 1)), await plain.find({ where: ids(1, 2), order: { id: "ASC" } }));
+      expect(idsOf(await hit(() => items.findBy(ids("2", 1, "1"))))).toEqual([1, 2]);
+    });
+
+    it("remembers ids that no row has, until one has", async () => {
+      const rows = await items.findBy(ids(1, 98, 99));
+      expect(idsOf(rows)).toEqual([1]);
+      expect(await hit(() => items.findOneBy({ id: 98 }))).toBeNull();
+      expect(idsOf(await hit(() => items.findBy(ids(98, 1))))).toEqual([1]);
+      await insertWithId(98);
+      expect(idsOf(await items.findBy(ids(98, 1, 99)))).toEqual([1, 98]);
+      await items.delete(98);
+      expect(idsOf(await items.findBy(ids(98, 1)))).toEqual([1]);
+    });
+
+    it("leaves soft deleted rows out unless they are asked for", async () => {
+      for (const read of [() => items.findBy(ids(4, 5)), () => items.find({ where: ids(4, 5), withDeleted: true })]) {
+        const expected = idsOf(await read());
+        expect(idsOf(await hit(read))).toEqual(expected);
+      }
+      expect(idsOf(await items.findBy(ids(4, 5)))).toEqual([4]);
+      expect(idsOf(await items.find({ where: ids(4, 5), withDeleted: true }))).toEqual([4, 5]);
+    });
+
+    it("an empty list, and one that is too long, are TypeORM's", async () => {
+      expect(await items.findBy({ id: In([]) })).toEqual([]);
+      const many = Array.from({ length: 501 }, (_, index) => index + 1);
+      expect(await keysOf("find", { where: { id: In(many) } })).toBe("where");
+      expect(idsOf(await items.find({ where: { id: In(many) }, order: { id: "ASC" } }))).toEqual([1, 2, 3, 4]);
+      expect(await keysOf("find", { where: { id: In(many.slice(1)) } })).toHaveLength(500);
+      expect(idsOf(await items.findBy({ id: In(many.slice(1)) }))).toEqual([2, 3, 4]);
+      expect(idsOf(await hit(() => items.findBy({ id: In(many.slice(1)) })))).toEqual([2, 3, 4]);
+    });
+
+    it("on a composite key, with a limit or in an order, is TypeORM's", async () => {
+      expect(await keysOf("find", { where: { shelf: In([1]) } })).toBe("where");
+      expect(await keysOf("find", { where: { shelf: 1, slot: In(["x"]) } })).toBe("where");
+      expect(await keysOf("findOne", { where: ids(1) })).toBe("where");
+      expect(await keysOf("count", { where: ids(1) })).toBe("where");
+      expect(await keysOf("find", { where: ids(1), take: 1 })).toBe("options");
+      expect(await keysOf("find", { where: ids(2, 1), order: { id: "DESC" } })).toBe("options");
+      expect(idsOf(await items.find({ where: ids(2, 1), order: { id: "DESC" } }))).toEqual([2, 1]);
+    });
+
+    it("orders texts, negative numbers and several digits as numbers where they are some", async () => {
+      const values = [-2, -10, 9, 10];
+      for (const id of values) await insertWithId(id * 1000);
+      expect(idsOf(await items.findBy(ids(...values.map((id) => id * 1000))))).toEqual([-10000, -2000, 9000, 10000]);
+      await items.delete({ shelf: 9 });
+    });
+  });
+
+  describe("entries", () => {
+    const same: [string, ["find" | "findOne" | "exists" | "count", FindManyOptions<Item>][]][] = [
+      [
+        "of the primary key",
+        [
+          ["findOne", { where: { id: 1 } }],
+          ["findOne", { where: { id: "1" as unknown as number } }],
+          ["findOne", { where: [{ id: 1 }] }],
+          ["findOne", { where: { id: Equal(1) }, order: { rank: "ASC" } }],
+          ["findOne", { where: { id: 1 }, cache: 1000, comment: "why" }],
+          ["find", { where: { id: 1 }, take: 5, skip: 0 }],
+          ["find", { where: { id: In([1]) } }],
+          ["exists", { where: { id: 1 } }],
+        ],
+      ],
+      [
+        "of a unique key",
+        [
+          ["findOne", { where: { code: "A" } }],
+          ["find", { where: { code: "A" }, order: { id: "DESC" } }],
+          ["exists", { where: { code: "A" }, relations: [] as never, select: {} }],
+        ],
+      ],
+      [
+        "of a composite key",
+        [
+          ["find", { where: { shelf: 1, slot: "x" } }],
+          ["find", { where: { slot: "x", shelf: 1 }, order: {}, skip: 0 }],
+          ["find", { where: { slot: Equal("x"), shelf: 1 }, withDeleted: false }],
+        ],
+      ],
+      [
+        "in an order",
+        [
+          ["find", { where: { shelf: 1 }, order: { rank: "ASC", id: "DESC" } }],
+          ["find", { where: { shelf: 1 }, order: { rank: "asc", id: "desc" } }],
+          ["find", { where: { shelf: 1 }, order: { rank: 1, id: -1 } }],
+          ["find", { where: { shelf: 1 }, order: { rank: { direction: "ASC" }, id: { direction: "desc" } } }],
+        ],
+      ],
+      [
+        "of a boolean",
+        [
+          ["find", { where: { active: true } }],
+          ["find", { where: { active: 1 as unknown as boolean } }],
+        ],
+      ],
+    ];
+
+    it.each(same)("%s are shared by every way to say it", async (_, reads) => {
+      const keys = await Promise.all(reads.map(([method, options]) => keysOf(method, options)));
+      for (const key of keys) expect(key).toEqual(keys[0]);
+      expect(keys[0]).toHaveLength(1);
+    });
+
+    it("are of one query each: no two that may differ share one", async () => {
+      const different: ["find" | "findOne" | "exists" | "count", FindManyOptions<Item>][] = [
+        ...same.map(([, reads]) => reads[0]!),
+        ["findOne", { where: { id: 2 } }],
+        ["findOne", { where: { id: 1n as unknown as number } }],
+        ["findOne", { where: { id: true as unknown as number } }],
+        ["findOne", { where: { id: "01" as unknown as number } }],
+        ["findOne", { where: { id: 1.5 } }],
+        ["findOne", { where: { id: 1 }, withDeleted: true }],
+        ["count", { where: { id: 1 } }],
+        ["count", { where: { id: 1 }, withDeleted: true }],
+        ["findOne", { where: { code: "a" } }],
+        ["findOne", { where: { code: "A " } }],
+        ["findOne", { where: { code: 1 as unknown as string } }],
+        ["findOne", { where: { code: "1" } }],
+        ["findOne", { where: { code: "undefined" } }],
+        ["findOne", { where: { code: true as unknown as string } }],
+        ["findOne", { where: { code: "true" } }],
+        ["findOne", { where: { code: new Date(0) as unknown as string } }],
+        ["findOne", { where: { code: new Date(0).toISOString() } }],
+        ["findOne", { where: { code: Buffer.from("A") as unknown as string } }],
+        ["findOne", { where: { shelf: 1 } }],
+        ["findOne", { where: { shelf: 1 }, order: { id: "ASC" } }],
+        ["findOne", { where: { shelf: 1 }, skip: 1 }],
+        ["find", { where: { shelf: 1 } }],
+        ["find", { where: { shelf: 1 }, take: 1 }],
+        ["find", { where: { shelf: 1 }, take: 2 }],
+        ["find", { where: { shelf: 1 }, skip: 1, take: 2 }],
+        ["find", { where: { shelf: 1 }, withDeleted: true }],
+        ["find", { where: { shelf: 1 }, order: { rank: "ASC" } }],
+        ["find", { where: { shelf: 1 }, order: { rank: "DESC" } }],
+        ["find", { where: { shelf: 1 }, order: { id: "DESC", rank: "ASC" } }],
+        ["find", { where: { shelf: 1 }, order: { rank: { direction: "ASC", nulls: "LAST" } } }],
+        ["count", { where: { shelf: 1 } }],
+        ["find", { where: { slot: "x,y", shelf: 1 } }],
+        ["find", { where: { slot: 'x","y', shelf: 1 } }],
+        ["find", { where: { slot: "x", shelf: 11 } }],
+        ["find", { where: { active: false } }],
+        ["find", { where: { active: "1" as unknown as boolean } }],
+        ["find", { where: { ownerId: 1 } }],
+        ["find", { where: { owner: { id: 1 } } }],
+        ["find", { where: { owner: { id: 1 } }, withDeleted: true }],
+      ];
+      const keys = await Promise.all(different.map(([method, options]) => keysOf(method, options)));
+      expect(new Set(keys.map((key) => JSON.stringify(key))).size).toBe(different.length);
+      expect(keys.filter((key) => typeof key === "string")).toEqual([]);
+    });
+  });
+
+  describe("the option cache of a call", () => {
+    it("false goes past the cache", async () => {
+      await items.findOne({ where: { id: 1 } });
+      const before = cache.stats().bypasses["cache-off"] ?? 0;
+      statements.reset();
+      expectSame(await items.findOne({ where: { id: 1 }, cache: false }), await plain.findOneBy({ id: 1 }));
+      expect(statements.selects).toHaveLength(2);
+      expect(cache.stats().bypasses["cache-off"]).toBe(before + 1);
+    });
+
+    it.each([
+      ["a number", 5000, 5000],
+      ["an id and milliseconds", { id: "mine", milliseconds: 7000 }, 7000],
+      ["true", true, 600_000],
+      ["zero", 0, 600_000],
+      ["nonsense", { id: "mine", milliseconds: -1 }, 600_000],
+    ])("%s is a time to live", async (_, option, expected) => {
+      const fills: number[] = [];
+      const stop = cache.on("fill", ({ ttl }) => fills.push(ttl));
+      for (const options of [{ where: { id: 1 } }, { where: { shelf: 1 } }]) {
+        await items.find({ ...options, cache: option });
+        await items.count({ ...options, cache: option });
+      }
+      await items.exists({ where: { code: "Q" }, cache: option });
+      stop();
+      const least = expected * 0.9;
+      for (const ttl of fills.slice(0, 4)) expect(ttl >= least && ttl <= expected).toBe(true);
+      expect(fills).toHaveLength(5);
+      expect(fills[4]).toBeLessThanOrEqual(Math.min(expected, 60_000)); // Nothing was found: at most negativeTtl.
+      expect((await cache.explain(Item, "find", { where: { id: 1 }, cache: option })) as { ttl: number }).toMatchObject(
+        { ttl: expected },
+      );
+    });
+  });
+
+  describe("what the cache cannot serve is TypeORM's, with a reason", () => {
+    const bypasses: [BypassReason, string, Read][] = [
+      ["cache-off", "cache: false", (repository) => repository.find({ where: { id: 1 }, cache: false })],
+      [
+        "method",
+        "findAndCount",
+        (repository) => repository.findAndCount({ where: { shelf: 1 }, order: { id: "ASC" } }),
+      ],
+      ["method", "findAndCountBy", (repository) => repository.findAndCountBy({ id: 1 })],
+      ["options", "relations", (repository) => repository.find({ where: { id: 1 }, relations: { owner: true } })],
+      ["options", "select", (repository) => repository.find({ where: { id: 1 }, select: { code: true } })],
+      ["options", "a transaction of its own", (repository) => repository.find({ where: { id: 1 }, transaction: true })],
+      ["options", "relation ids", (repository) => repository.find({ where: { id: 1 }, loadRelationIds: true })],
+      ["options", "skip of a single row", (repository) => repository.find({ where: { id: 1 }, skip: 1, take: 1 })],
+      ["options", "take: 0", (repository) => repository.find({ where: { id: 1 }, take: 0 })],
+      ["options", "a page of exists", (repository) => repository.exists({ where: { shelf: 1 }, skip: 2, take: 1 })],
+      ["options", "a page of a count", (repository) => repository.count({ where: { shelf: 1 }, skip: 1, take: 1 })],
+      ["options", "an ordered count", (repository) => repository.count({ where: { shelf: 1 }, order: { id: "ASC" } })],
+      ["where", "nothing", (repository) => repository.find({ order: { id: "ASC" } })],
+      ["where", "nothing at all", (repository) => repository.count()],
+      ["where", "an empty where", (repository) => repository.find({ where: {}, order: { id: "ASC" } })],
+      [
+        "where",
+        "alternatives",
+        (repository) => repository.find({ where: [{ id: 1 }, { id: 2 }], order: { id: "ASC" } }),
+      ],
+      ["where", "a column that is no key", (repository) => repository.findBy({ rank: 3 })],
+      ["where", "more than the key", (repository) => repository.findBy({ id: 1, rank: 3 })],
+      ["where", "less than the key", (repository) => repository.find({ where: { slot: "y" } })],
+      ["where", "an inequality", (repository) => repository.findBy({ shelf: MoreThan(1) })],
+      ["where", "a negation", (repository) => repository.find({ where: { shelf: Not(1) } })],
+      ["where", "more of the relation", (repository) => repository.findBy({ owner: { id: 2, name: "two" } })],
+      ["where", "another column of the relation", (repository) => repository.findBy({ owner: { name: "two" } })],
+      ["where", "the same column twice", (repository) => repository.findBy({ owner: { id: 2 }, ownerId: 2 })],
+      ["value", "an invalid date", (repository) => repository.findBy({ code: { toString: () => "A" } as never })],
+      [
+        "order",
+        "of a relation",
+        (repository) => repository.find({ where: { shelf: 2 }, order: { owner: { id: "ASC" } } }),
+      ],
+    ];
+    it.each(bypasses)("%s: %s", async (reason, _, read) => {
+      const outcome = (repository: Repository<Item>) => read(repository).catch((error: unknown) => String(error));
+      const events: unknown[] = [];
+      const stop = cache.on("bypass", (event) => events.push(event));
+      const [actual, expected] = [await outcome(items), await outcome(plain)];
+      stop();
+      expectSame(actual, expected);
+      expect(events).toEqual([{ entity: "Item", method: expect.any(String), reason }]);
+    });
+
+    it.each([
+      ["no where", (repository) => repository.findOne({} as never)],
+      ["no options", (repository) => repository.findOne(undefined as never)],
+      ["null for options", (repository) => repository.find(null as never)],
+      ["null for a where", (repository) => repository.findOneBy(null as never)],
+      ["undefined in a where", (repository) => repository.findBy({ id: undefined as never })],
+      ["null in a where", (repository) => repository.findBy({ id: null as never })],
+      ["an unknown property", (repository) => repository.findBy({ nothing: 1 } as never)],
+      [
+        "an order of an unknown property",
+        (repository) => repository.find({ where: { shelf: 1 }, order: { nothing: 1 } as never }),
+      ],
+      [
+        "an unknown property, counted",
+        (repository) => repository.count({ where: { shelf: 1 }, order: { nothing: 1 } as never }),
+      ],
+    ] satisfies [string, Read][])("what TypeORM refuses or forgives it refuses or forgives: %s", async (_, read) => {
+      const outcome = async (repository: Repository<Item>) => {
+        try {
+          return { found: await read(repository) };
+        } catch (error) {
+          return { name: (error as Error).constructor.name, message: (error as Error).message };
+        }
+      };
+      expectSame(await outcome(items), await outcome(plain));
+      expectSame(await outcome(items), await outcome(plain));
+    });
+
+    it("a lock", async () => {
+      const bypassed: string[] = [];
+      const stop = cache.on("bypass", ({ reason }) => bypassed.push(reason));
+      const read = (repository: Repository<Item>) =>
+        repository
+          .findOne({ where: { id: 1 }, lock: { mode: "optimistic", version: 1 } })
+          .catch((error: unknown) => String(error));
+      expect(await read(items)).toEqual(await read(plain));
+      stop();
+      expect(bypassed).toEqual(["options"]);
+    });
+
+    it("a transaction, which sees its own writes", async () => {
+      await items.findOneBy({ id: 1 });
+      const reasons: string[] = [];
+      const stop = cache.on("bypass", ({ reason }) => reasons.push(reason));
+      await dataSource.transaction(async (manager) => {
+        const inside = manager.withRepository(items);
+        expect(inside.constructor).toBe(items.constructor);
+        await inside.update(1, { rank: 100 });
+        expect((await inside.findOneByOrFail({ id: 1 })).rank).toBe(100);
+        await inside.update(1, { rank: 3 });
+      });
+      const runner = dataSource.createQueryRunner();
+      expect((await runner.manager.withRepository(items).findOneByOrFail({ id: 1 })).rank).toBe(3);
+      await runner.release();
+      stop();
+      expect(reasons).toEqual(["transaction", "transaction"]);
+    });
+
+    it("an extended repository is cached too", async () => {
+      const extended = items.extend({
+        byCode(code: string) {
+          return this.findOneBy({ code });
+        },
+      });
+      expectSame(await extended.byCode("A"), await plain.findOneBy({ code: "A" }));
+      expectSame(await hit(() => extended.byCode("A")), await plain.findOneBy({ code: "A" }));
+    });
+
+    it("the text of a query never gets into the way: other texts in where than the driver expects", async () => {
+      for (const code of ["'; DROP TABLE item; --", "\n1\n", "\u0000"]) {
+        const read = (repository: Repository<Item>) =>
+          repository.findOneBy({ code }).catch((error: unknown) => String(error));
+        expectSame(await read(items), await read(plain));
+        expectSame(await read(items), await read(plain));
+      }
+    });
+  });
+
+  it("other primary keys: a text, two columns", async () => {
+    const words = cache.repository(Word);
+    await words.insert([{ text: "apple" }, { text: "pear" }, { text: "zebra" }]);
+    const found = await words.findBy({ text: In(["zebra", "apple", "none"]) });
+    expect(found.map(({ text }) => text)).toEqual(["apple", "zebra"]);
+    expectSame(await hit(() => words.findBy({ text: In(["none", "zebra", "apple"]) })), found);
+    await words.update("apple", { uses: 5 });
+    expect((await words.findBy({ text: In(["zebra", "apple"]) }))[0]?.uses).toBe(5);
+
+    const seats = cache.repository(Seat);
+    await seats.insert([
+      { row: 1, place: "a" },
+      { row: 1, place: "b" },
+    ]);
+    expect(await seats.findOneBy({ place: "b", row: 1 })).toMatchObject({ price: 0 });
+    await hit(() => seats.findOne({ where: { row: 1, place: "b" } }));
+    await seats.update({ row: 1 }, { price: 3 });
+    expect(await seats.findOneBy({ row: 1, place: "b" })).toMatchObject({ price: 3 });
+    expect(await seats.findOneBy({ row: 2, place: "b" })).toBeNull();
+    await seats.save({ row: 2, place: "b" });
+    expect(await seats.findOneBy({ row: 2, place: "b" })).toMatchObject({ price: 0 });
+  });
+});
