@@ -26,54 +26,62 @@ export const NAMES = {
   saveWriteThrough: "save, PostgreSQL, write-through",
 } as const;
 
-/** All cases, ready to run, with full caches. */
-export async function openCases(places: BenchPlaces): Promise<{ cases: BenchCase[]; close: () => Promise<void> }> {
-  const opened: (() => Promise<unknown>)[] = [];
-  const open = async (options: DataSourceOptions, more: Partial<DataSourceOptions> = {}): Promise<DataSource> => {
-    const dataSource = new DataSource({ ...options, ...more } as DataSourceOptions);
-    await dataSource.initialize();
-    opened.push(() => dataSource.destroy());
-    await dataSource.getRepository(Product).insert(newProducts());
-    return dataSource;
-  };
-  const redis = new Redis(places.redisUrl, { enableAutoPipelining: true });
-  opened.push(() => redis.quit());
-  const redisStore = () => new RedisStore(new Redis(places.redisUrl, { lazyConnect: true }));
+/** What was opened, in the order in which it was. */
+type Opened = (() => Promise<unknown>)[];
 
-  const sqlite = await open(await places.sqlite());
-  const { hostname: host, port } = new URL(places.redisUrl);
-  const ownCache = await open(await places.sqlite(), {
-    cache: {
-      type: "ioredis",
-      options: { host, port: Number(port), enableAutoPipelining: true, db: 1 },
-      duration: 3_600_000,
-    },
-  });
-  const cases: BenchCase[] = [
-    ...(await rawCases(redis, sqlite)),
-    await hitCase(NAMES.redisHit, await open(await places.sqlite()), redisStore()),
-    await hitCase(NAMES.memoryHit, await open(await places.sqlite()), new MemoryStore()),
-    await ownCacheCase(ownCache),
-    findCase(NAMES.sqliteFind, sqlite),
-  ];
-  if (places.postgres !== undefined) {
-    const plain = await open(await places.postgres());
-    cases.push(findCase(NAMES.postgresFind, plain), await saveCase(NAMES.save, plain));
-    for (const [name, strategy] of [
-      [NAMES.saveInvalidate, "invalidate"],
-      [NAMES.saveWriteThrough, "write-through"],
-    ] as const) {
-      const dataSource = await open(await places.postgres());
-      await attach(dataSource, redisStore(), strategy);
-      cases.push(await saveCase(name, dataSource));
-    }
+/** Runs `work` with all cases, ready to run, with full caches. */
+export async function withCases(places: BenchPlaces, work: (cases: BenchCase[]) => Promise<void>): Promise<void> {
+  const opened: Opened = [];
+  try {
+    const cases = await readCases(places, opened);
+    if (places.postgres !== undefined) cases.push(...(await postgresCases(places.postgres, places.redisUrl, opened)));
+    await work(cases);
+  } finally {
+    for (const close of opened.reverse()) await close();
   }
-  return {
-    cases,
-    async close() {
-      for (const close of opened.reverse()) await close();
-    },
-  };
+}
+
+async function readCases({ sqlite, redisUrl }: BenchPlaces, opened: Opened): Promise<BenchCase[]> {
+  const redis = new Redis(redisUrl, { enableAutoPipelining: true });
+  opened.push(() => redis.quit());
+  const plain = await open(await sqlite(), opened);
+  const { hostname: host, port } = new URL(redisUrl);
+  const options = { host, port: Number(port), db: 1, enableAutoPipelining: true };
+  const ownCache = { type: "ioredis", options, duration: 3_600_000 } as const;
+  return [
+    ...(await rawCases(redis, plain)),
+    await hitCase(NAMES.redisHit, await open(await sqlite(), opened), redisStore(redisUrl)),
+    await hitCase(NAMES.memoryHit, await open(await sqlite(), opened), new MemoryStore()),
+    await ownCacheCase(await open({ ...(await sqlite()), cache: ownCache }, opened)),
+    findCase(NAMES.sqliteFind, plain),
+  ];
+}
+
+async function postgresCases(
+  postgres: () => Promise<DataSourceOptions>,
+  redisUrl: string,
+  opened: Opened,
+): Promise<BenchCase[]> {
+  const plain = await open(await postgres(), opened);
+  const cases = [findCase(NAMES.postgresFind, plain), await saveCase(NAMES.save, plain)];
+  for (const strategy of ["invalidate", "write-through"] as const) {
+    const dataSource = await open(await postgres(), opened);
+    await attach(dataSource, redisStore(redisUrl), strategy);
+    cases.push(await saveCase(strategy === "invalidate" ? NAMES.saveInvalidate : NAMES.saveWriteThrough, dataSource));
+  }
+  return cases;
+}
+
+async function open(options: DataSourceOptions, opened: Opened): Promise<DataSource> {
+  const dataSource = new DataSource(options);
+  await dataSource.initialize();
+  opened.push(() => dataSource.destroy());
+  await dataSource.createQueryBuilder().insert().into(Product).values(newProducts()).updateEntity(false).execute();
+  return dataSource;
+}
+
+function redisStore(url: string): RedisStore {
+  return new RedisStore(new Redis(url, { lazyConnect: true }));
 }
 
 const idOf = (turn: number) => (turn % ROWS) + 1;

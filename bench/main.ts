@@ -5,8 +5,8 @@ import { parseArgs } from "node:util";
 import type { DataSourceOptions } from "typeorm";
 import { databases, typeormVersion } from "../test/support/databases";
 import { startRedis } from "../test/support/redis-server";
-import { openCases } from "./cases";
-import { measure } from "./measure";
+import { withCases } from "./cases";
+import { measure, type BenchCase } from "./measure";
 import { Product } from "./product";
 import { aims, table } from "./report";
 
@@ -19,40 +19,43 @@ const { values } = parseArgs({
   },
 });
 
+const rounds = Number(values.rounds ?? (values.quick ? 3 : 15));
+const time = values.quick ? 80 : 250;
+
 async function main(): Promise<void> {
-  const rounds = Number(values.rounds ?? (values.quick ? 3 : 15));
-  const time = values.quick ? 80 : 250;
   const available = databases();
-  const redis = await startRedis();
   const placeIn = (name: string) => {
     const database = available.find((one) => one.name === name);
     return database && (async () => withoutDisk(await database.options([Product])));
   };
   const sqlite = placeIn("sqlite");
   if (sqlite === undefined) throw new Error("SQLite is always there.");
-  const opened = await openCases({ redisUrl: redis.url, sqlite, postgres: placeIn("postgres") });
+  const redis = await startRedis();
   try {
-    const series = await measure(
-      opened.cases.filter(({ name }) => name.includes(values.only)),
-      {
-        inFlight: [1, 64],
-        rounds,
-        time,
-        onRound: (round) => process.stderr.write(`\rround ${round} of ${rounds} `),
-      },
-    );
-    const [cpu] = cpus();
-    process.stderr.write("\r");
-    process.stdout.write(
-      `${table(series)}\n\n${aims(series)}\n\n` +
-        `Medians of ${rounds} rounds of ${time} ms. Node ${process.versions.node}, TypeORM ${typeormVersion}, ` +
-        `${cpus().length} x ${cpu?.model.trim() ?? "?"}\n`,
-    );
+    await withCases({ redisUrl: redis.url, sqlite, postgres: placeIn("postgres") }, run);
   } finally {
-    await opened.close();
     await redis.stop();
     for (const database of available) await database.cleanup();
   }
+}
+
+async function run(cases: readonly BenchCase[]): Promise<void> {
+  const series = await measure(
+    cases.filter(({ name }) => name.includes(values.only)),
+    {
+      inFlight: [1, 64],
+      rounds,
+      time,
+      onRound: (round) => process.stderr.write(`\rround ${round} of ${rounds} `),
+    },
+  );
+  const [cpu] = cpus();
+  process.stderr.write("\r");
+  process.stdout.write(
+    `${table(series)}\n\n${aims(series)}\n\n` +
+      `Medians of ${rounds} rounds of ${time} ms. Node ${process.versions.node}, TypeORM ${typeormVersion}, ` +
+      `${cpus().length} x ${cpu?.model.trim() ?? "?"}\n`,
+  );
 }
 
 /** Waiting for the disk at COMMIT would hide what a save costs besides. */

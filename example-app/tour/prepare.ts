@@ -7,6 +7,9 @@ import type { Report } from "./report";
 /** A sku that no seeded product has; the tour brings it in and takes it away again. */
 export const NEW_SKU = "KIT-900";
 
+/** Milliseconds that a quarantine may take; it lasts two seconds. */
+const PATIENCE = 15_000;
+
 /** What the steps count on, whatever an earlier run or a user of the API left in the database. */
 export async function prepareShop(open: OpenShop): Promise<void> {
   const { shop, cache, plain } = open;
@@ -56,6 +59,9 @@ export async function passQuarantine({ cache, shop }: OpenShop, report: Report):
     "Redis does not know this shop yet, so for 2 s (lockTtl) nothing is cached: a lock that Redis lost in a restart has run out by then. Waiting …",
   );
   const start = performance.now();
-  while (!(await isFilled())) await delay(20);
+  while (!(await isFilled())) {
+    if (performance.now() - start > PATIENCE) throw new Error(`After ${PATIENCE / 1000} s still nothing is cached.`);
+    await delay(20);
+  }
   report.paragraph(`… over after ${((performance.now() - start) / 1000).toFixed(1)} s.`);
 }

@@ -59,17 +59,24 @@ export class Filler {
   }
 
   /**
-   * Captures the tokens of what the queries depend on. Which rows a query returns is not known yet: the rows that it returned
-   * last time are asked for on suspicion, and where nothing is known, the tag that every row write of the table touches.
+   * Captures the tokens of what the queries depend on. Which rows a query returns is not known yet: those that it returned last
+   * time are asked for on suspicion, and for others that may come, the tag that every row write of the table touches.
    */
   async prepare(queries: readonly KeyedQuery[]): Promise<Prepared> {
     const tags = [...new Set(queries.flatMap((query) => [...query.query.tags, ...this.suspected(query)]))];
     const tokens = await this.store.prepare(tags, this.tagTtl());
     const found = new Map(tags.map((tag, index) => [tag, tokens[index] ?? ""]));
+    for (const query of queries) {
+      // Where many write, this one is nearly always locked; the suspicion alone then has to do.
+      const anyRow = anyRowTag(query.model.group);
+      if (this.hints.has(query.key) && needsRowTags(query.model, query.query) && found.get(anyRow) === "")
+        found.delete(anyRow);
+    }
+    const captured = [...found.values()];
     return {
       tokens: found,
       fillable: queries.every(({ query }) => query.tags.every((tag) => found.get(tag) !== "")),
-      state: tokens.includes("") ? undefined : tokens.join(" "),
+      state: captured.includes("") ? undefined : captured.join(" "),
     };
   }
 
@@ -103,7 +110,7 @@ export class Filler {
 
   private suspected({ model, query, key }: KeyedQuery): readonly Tag[] {
     if (!needsRowTags(model, query)) return [];
-    return this.hints.get(key) ?? [anyRowTag(model.group)];
+    return [...(this.hints.get(key) ?? []), anyRowTag(model.group)];
   }
 
   private async tokensFor(

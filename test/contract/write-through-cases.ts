@@ -95,6 +95,15 @@ export function describeWriteThrough(world: World): void {
       await refused(unlock(world.store, "w1", [SKU], [entryBy("w1", epoch)]));
     });
 
+    it("is refused if another was there first and died, also after the lock was renewed", async () => {
+      await world.other.lock([SKU], "dead", []);
+      await world.setup.age(0.6 * LOCK_TTL);
+      await world.store.lock([SKU], "w", []);
+      await world.setup.age(0.6 * LOCK_TTL);
+      await world.store.lock([SKU], "w", []);
+      await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)]));
+    });
+
     it("is refused if one unlocked meanwhile whose own lock had been lost before", async () => {
       await world.other.lock([SKU], "slow", []);
       await world.setup.age(LOCK_TTL + 1);

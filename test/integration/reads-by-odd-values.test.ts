@@ -2,7 +2,6 @@ import { EntitySchema, Equal, In, type DataSource, type EntitySchemaColumnOption
 import type { CoherentCache } from "typeorm-coherent";
 import { attachMemory } from "../support/cache-harness";
 import { describeEachDatabase, type TestDatabase } from "../support/databases";
-import { expectSame } from "../support/same-as";
 
 interface Row {
   id: unknown;
@@ -258,32 +257,23 @@ describeEachDatabase("reads by odd values", (database) => {
     const compare = async () => {
       for (const { title, read } of everyRead) {
         const expected = await outcomeOf(read, plain);
-        for (const attempt of [1, 2])
+        for (const attempt of [1, 2]) {
           expect({ title, attempt, ...(await outcomeOf(read, cached)) }).toEqual({ title, attempt, ...expected });
-        expectSame(await outcomeOf(read, cached), expected);
+        }
       }
     };
-    await compare(); // Nothing there: negative entries.
+    await compare(); // Nothing is there: negative entries.
     await cached.save(values.map((value) => rowOf(value, 1)));
     await compare();
     for (const row of await plain.find())
       await cached.update({ [property]: row[property] } as never, { n: 2 } as never);
     await compare();
-    for (const row of await plain.find()) await cached.save({ ...row, n: 3 } as never);
-    await compare();
-    await cached
-      .createQueryBuilder()
-      .update()
-      .set({ n: 4 } as never)
-      .where("n = :n", { n: 3 })
-      .execute();
-    await compare();
     const [first, ...others] = await plain.find();
-    await cached.remove(first!);
-    await compare();
-    await cached.insert(rowOf(values[0], 5));
-    await compare();
+    await cached.save({ ...first, n: 3 } as never);
     for (const row of others) await cached.delete({ [property]: row[property] } as never);
+    await compare();
+    await cached.remove({ ...first } as never);
+    await cached.insert(rowOf(first![property], 4));
     await compare();
   });
 });
@@ -293,19 +283,20 @@ function readsBy(property: string, value: unknown) {
   const reads: [string, (repository: Repository<Row & Record<string, unknown>>) => Promise<unknown>][] = [
     ["findOneBy", (repository) => repository.findOneBy(where)],
     ["find", (repository) => repository.find({ where, order: { n: "ASC", id: "ASC" } })],
-    [
-      "find one",
-      (repository) => repository.find({ where: { [property]: Equal(value) } as never, order: { id: "ASC" }, take: 1 }),
-    ],
-    ["exists", (repository) => repository.existsBy(where)],
     ["count", (repository) => repository.countBy(where)],
-    // An In list has an order of the database's own choice.
-    ["In", async (repository) => inOrder(await repository.findBy({ [property]: In([value]) } as never))],
-    [
-      "In with others",
-      async (repository) => inOrder(await repository.findBy({ [property]: In([value, "abc", "1"]) } as never)),
-    ],
   ];
+  if (property === "id") {
+    // An In list has an order of the database's own choice.
+    const multiGet =
+      (...ids: unknown[]) =>
+      async (repository: Repository<Row & Record<string, unknown>>) =>
+        inOrder(await repository.findBy({ id: In(ids) }));
+    reads.push(["In", multiGet(value)], ["In with others", multiGet(value, "abc", "1")]);
+  } else
+    reads.push([
+      "find one",
+      (repository) => repository.find({ where: { [property]: Equal(value) } as never, take: 1, order: { id: "ASC" } }),
+    ]);
   const text = typeof value === "bigint" ? `${value}n` : JSON.stringify(value);
   return reads.map(([title, read]) => ({ title: `${title} ${text}`, read }));
 }
