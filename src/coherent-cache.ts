@@ -25,6 +25,7 @@ import { SqlAnalyzer } from "./sql/statement";
 import type { Dialect } from "./sql/tokenizer";
 import type { Store } from "./store/store";
 import { CommitProtocol } from "./write/commit-protocol";
+import { LockedSender } from "./write/locked-sender";
 import { PendingInvalidations } from "./write/pending-invalidations";
 import { StatementObserver } from "./write/statement-observer";
 import { CacheSubscriber } from "./write/subscriber";
@@ -74,25 +75,22 @@ export class CoherentCache {
     const codecOf = (model: EntityModel) => this.codecs.get(model)!;
     const tagTtl = () => this.tagTtl;
     this.pending = new PendingInvalidations(store, () => this.schema?.groups ?? []);
+    const protocol = new CommitProtocol({
+      store,
+      pending: this.pending,
+      consistency,
+      lockTtl,
+      tagTtl,
+      tokens: createTokenSource(),
+      clock: systemClock,
+      reporter,
+      logger,
+    });
+    const onEntry = (entity: string, key: string) => reporter.emit("writeThrough", { entity, key });
     this.observer = new StatementObserver({
       schema: () => (this.closed ? undefined : this.schema),
       analyzer: new SqlAnalyzer(dialect),
-      protocol: new CommitProtocol({
-        store,
-        pending: this.pending,
-        consistency,
-        lockTtl,
-        tagTtl,
-        tokens: createTokenSource(),
-        clock: systemClock,
-        reporter,
-        logger,
-      }),
-      writeThrough: {
-        namespace,
-        codecOf,
-        onEntry: (entity, key) => reporter.emit("writeThrough", { entity, key }),
-      },
+      sender: new LockedSender(protocol, { namespace, codecOf, onEntry }),
     });
     this.subscriber = new CacheSubscriber(
       () => this.schema,

@@ -38,12 +38,13 @@ export function settingsOf(metadata: EntityMetadata, options: CacheOptions): Ent
  *
  * @throws CacheConfigError `CONFIG_INVALID` if it is not one, or not above `least`
  */
-export function milliseconds(duration: Duration, option: string, least = 1): number {
+export function milliseconds(duration: Duration, option: string, least = 1, entity?: string): number {
   const value = typeof duration === "number" ? duration : typeof duration === "string" ? parse(duration) : NaN;
   if (!Number.isFinite(value) || value < least) {
     throw new CacheConfigError(
       "CONFIG_INVALID",
-      `${option} is ${inspect(duration)}, but must be at least ${least} milliseconds: a number, or a text such as "10m".`,
+      `${option}${entity === undefined ? "" : ` of ${entity}`} is ${inspect(duration)}, but must be at least ${least} milliseconds: a number, or a text such as "10m".`,
+      entity === undefined ? {} : { entity },
     );
   }
   return Math.round(value);
@@ -104,8 +105,8 @@ function resolve(
   if (keyBuilder !== undefined && typeof keyBuilder !== "function") {
     throw invalid(entity, "keyBuilder must be a function that returns the text of a key.");
   }
-  const ttl = milliseconds(merged.ttl, `ttl of ${entity}`);
-  const negativeTtl = milliseconds(merged.negativeTtl, `negativeTtl of ${entity}`, 0);
+  const ttl = milliseconds(merged.ttl, "ttl", 1, entity);
+  const negativeTtl = milliseconds(merged.negativeTtl, "negativeTtl", 0, entity);
   if (negativeTtl > ttl && merged.negativeTtl !== DEFAULTS.negativeTtl) {
     throw invalid(
       entity,

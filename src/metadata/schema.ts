@@ -150,22 +150,36 @@ function cascadesOf(metadatas: readonly EntityMetadata[]) {
       onUpdate: key.onUpdate ?? "",
     })),
   );
-  const spread = (parent: string, event: "onDelete" | "onUpdate", found: Set<string>): Set<string> => {
+  /** Adds what happens to others if rows of `parent` are deleted, or are updated. */
+  const spread = (parent: string, event: Event, found: Map<string, Set<Event>>): void => {
     for (const key of keys) {
-      if (key.parent !== parent || !ACTIONS.has(key[event]) || found.has(key.child)) continue;
-      found.add(key.child);
-      spread(key.child, key[event] === "CASCADE" ? event : "onUpdate", found);
+      if (key.parent !== parent || !ACTIONS.has(key[event])) continue;
+      // A child whose rows are deleted here may be one that was only updated on another way: the two go on differently.
+      const next = key[event] === "CASCADE" ? event : "onUpdate";
+      const events = found.get(key.child) ?? new Set();
+      if (events.has(next)) continue;
+      found.set(key.child, events.add(next));
+      spread(key.child, next, found);
     }
-    return found;
   };
   return {
-    onDelete: (parent: string) => spread(parent, "onDelete", new Set()),
+    onDelete: (parent: string) => {
+      const found = new Map<string, Set<Event>>();
+      spread(parent, "onDelete", found);
+      return new Set(found.keys());
+    },
     onUpdate: (parent: string) =>
       keys
         .filter((key) => key.parent === parent && ACTIONS.has(key.onUpdate))
-        .map((key) => ({ columns: key.columns, groups: spread(key.child, "onUpdate", new Set([key.child])) })),
+        .map((key) => {
+          const found = new Map<string, Set<Event>>([[key.child, new Set(["onUpdate"])]]);
+          spread(key.child, "onUpdate", found);
+          return { columns: key.columns, groups: new Set(found.keys()) };
+        }),
   };
 }
+
+type Event = "onDelete" | "onUpdate";
 
 function checkDecorated(dataSource: DataSource): void {
   const { tables } = getMetadataArgsStorage();

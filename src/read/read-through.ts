@@ -49,8 +49,8 @@ export class ReadThrough {
   private readonly filler: Filler;
   private readonly loads: SharedLoads<Loaded>;
   private readonly counts: SharedLoads<number>;
-  /** Models whose key builder has failed: each is reported once. */
-  private readonly reported = new WeakSet<EntityModel>();
+  /** What was reported already: each fault of an entity is, once. */
+  private readonly reported = new Set<string>();
 
   constructor(private readonly options: ReadThroughOptions) {
     const { store, reporter, tagTtl, transactions } = options;
@@ -194,8 +194,7 @@ export class ReadThrough {
       return queries.map((query) => ({ model, query, key: entryKey(this.options.namespace, model, query) }));
     } catch (error) {
       if (!(error instanceof KeyBuilderError)) throw error;
-      if (!this.reported.has(model)) this.options.logger.warn(error.message, error);
-      this.reported.add(model);
+      this.report(model, "key builder", error.message, error);
       return undefined;
     }
   }
@@ -224,6 +223,27 @@ export class ReadThrough {
 
   private miss({ model, key }: KeyedQuery, why: MissReason): undefined {
     this.options.reporter.emit("miss", { entity: model.name, key, why });
+    if (why === "corrupt") {
+      this.report(
+        model,
+        why,
+        `The store holds something under a key of ${model.name} that is no entry of this cache. It is loaded and stored anew; see that nothing else writes under the namespace.`,
+        { key },
+      );
+    } else if (why === "collision") {
+      this.report(
+        model,
+        why,
+        `The key builder of ${model.name} gives two queries the same key, so they drive each other out. Make use of the digest that it gets.`,
+        { key },
+      );
+    }
+  }
+
+  private report({ name }: EntityModel, fault: string, message: string, details: unknown): void {
+    if (this.reported.has(`${name} ${fault}`)) return;
+    this.reported.add(`${name} ${fault}`);
+    this.options.logger.warn(message, details);
   }
 }
 

@@ -79,7 +79,9 @@ function analyzeText(sql: string, dialect: Dialect): SqlAnalysis {
 
 function definesRoutine(tokens: readonly SqlToken[]): boolean {
   const first = word(tokens, 0);
-  return (first === "create" || first === "alter") && tokens.some(({ kind, text }) => kind === "word" && ROUTINES.has(text));
+  return (
+    (first === "create" || first === "alter") && tokens.some(({ kind, text }) => kind === "word" && ROUTINES.has(text))
+  );
 }
 
 function split(tokens: readonly SqlToken[] | undefined): SqlToken[][] | undefined {
@@ -161,7 +163,9 @@ function controlOf(tokens: readonly SqlToken[], dialect: Dialect): SqlStatement 
   const [first, second] = [word(tokens, 0), word(tokens, 1)];
   const simple = (kind: Control, allowed: ReadonlySet<string>): SqlStatement => {
     const chain = tokens.some(({ text }, index) => text === "chain" && word(tokens, index - 1) === "and");
-    return tokens.slice(1).every(({ text }) => allowed.has(text)) ? { kind: "control", control: kind, name: "", chain } : UNKNOWN;
+    return tokens.slice(1).every(({ text }) => allowed.has(text))
+      ? { kind: "control", control: kind, name: "", chain }
+      : UNKNOWN;
   };
   const named = (kind: Control): SqlStatement => {
     const name = tokens.at(-1)?.text.toLowerCase() ?? "";
@@ -187,7 +191,9 @@ function controlOf(tokens: readonly SqlToken[], dialect: Dialect): SqlStatement 
       return named("release");
     case "rollback":
       if (second === "prepared") return READ;
-      return tokens.some((_, index) => word(tokens, index) === "to") ? named("rollback-to") : simple("rollback", ENDING);
+      return tokens.some((_, index) => word(tokens, index) === "to")
+        ? named("rollback-to")
+        : simple("rollback", ENDING);
     default:
       return undefined;
   }

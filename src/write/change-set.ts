@@ -1,5 +1,6 @@
 import { anyRowTag, epochTag, type Tag } from "../core/tag";
 import { keyTag } from "../metadata/cached-query";
+import type { KeyColumn } from "../metadata/entity-model";
 import type { Schema, TableModel } from "../metadata/schema";
 import type { Binding, Operand, RowTarget } from "../sql/row-target";
 import type { SqlStatement } from "../sql/statement";
@@ -15,10 +16,12 @@ const MOST_ROWS = 1000;
 
 /** What a transaction, or one statement, did to one table. */
 export class TableChanges {
-  /** Rows were written that are not known: everything of the table is touched. */
+  /** Everything of the table is touched; nothing finer counts any more. */
   wholeTable = false;
   /** By the tag of their primary key. */
   readonly rows = new Map<Tag, WrittenRow>();
+  /** Tags of unique keys that these rows had when they were last read: a guess, for entries that are written through. */
+  readonly suspected = new Set<Tag>();
   /** Rows that statements inserted without saying which. */
   inserted = 0;
   /** Rows that events said were inserted. */
@@ -26,20 +29,29 @@ export class TableChanges {
 
   constructor(readonly table: TableModel) {}
 
-  addRow(values: readonly unknown[], decided: boolean): boolean {
+  /** @returns the tag of the row, or undefined if its primary key has none: then nothing was added */
+  addRow(values: readonly unknown[], decided: boolean): Tag | undefined {
     const { primaryKey, group } = this.table;
     const tag = primaryKey === undefined ? undefined : keyTag(group, primaryKey, values);
-    if (tag === undefined) return false;
+    if (tag === undefined || this.wholeTable) return tag;
     this.rows.set(tag, { values, decided: decided || this.rows.get(tag)?.decided === true });
-    return true;
+    if (this.rows.size > MOST_ROWS) this.touchAll();
+    return tag;
+  }
+
+  /** Rows were written that are not known, or too many. */
+  touchAll(): void {
+    this.wholeTable = true;
+    this.rows.clear();
+    this.suspected.clear();
   }
 
   /** Whether the epoch stands for all of it. */
   isCoarse(): boolean {
-    return this.wholeTable || this.inserted > this.announced || this.rows.size > MOST_ROWS;
+    return this.wholeTable || this.inserted > this.announced;
   }
 
-  /** The tags of rows; those of declared keys come from the rows themselves, see after-image.ts. */
+  /** The tags of rows; those of declared keys come from the rows themselves, see row-reader.ts. */
   tags(): Tag[] {
     const { group } = this.table;
     if (this.isCoarse()) return [epochTag(group)];
@@ -47,10 +59,11 @@ export class TableChanges {
   }
 
   merge(other: TableChanges): void {
-    this.wholeTable ||= other.wholeTable;
     this.inserted += other.inserted;
     this.announced += other.announced;
+    if (other.wholeTable) this.touchAll();
     for (const { values, decided } of other.rows.values()) this.addRow(values, decided);
+    if (!this.wholeTable) for (const tag of other.suspected) this.suspected.add(tag);
   }
 }
 
@@ -110,11 +123,11 @@ export class ChangeSet {
     if (table.primaryKey === undefined) return;
     const changes = this.table(table);
     if (target.operation === "insert") return insertRows(changes, target, parameters);
-    const movesRow = table.primaryKey.columns.some(({ databaseName }) => target.sets.has(databaseName.toLowerCase()));
-    const decided = [...target.sets].some((column) => table.deciding.has(column));
+    const moves = target.operation === "update" && movesRows(table, target);
+    const decided = target.operation === "update" && decides(table, target);
     for (const row of target.rows) {
-      const values = movesRow ? undefined : primaryKeyIn(table, row, parameters);
-      if (values === undefined || !changes.addRow(values, decided)) changes.wholeTable = true;
+      const values = moves ? undefined : primaryKeyIn(table, row, parameters);
+      if (values === undefined || changes.addRow(values, decided) === undefined) changes.touchAll();
     }
   }
 
@@ -127,8 +140,34 @@ export class ChangeSet {
 
   private touchGroup(group: string): void {
     const table = this.schema.tableOf(group);
-    if (table?.primaryKey !== undefined) this.table(table).wholeTable = true;
+    if (table?.primaryKey !== undefined) this.table(table).touchAll();
   }
+}
+
+/** SQLite's other names for an integer primary key. */
+const ROW_ID = ["rowid", "oid", "_rowid_"];
+
+/** Whether an update may change primary keys, so that rows appear under keys which its text does not say. */
+function movesRows({ primaryKey }: TableModel, { sets }: RowTarget): boolean {
+  return (
+    ROW_ID.some((name) => sets.has(name)) ||
+    (primaryKey?.columns ?? []).some(
+      ({ column, databaseName }) => isComputed(column) || sets.has(databaseName.toLowerCase()),
+    )
+  );
+}
+
+/** Whether an update may make a lookup find a row that it did not find before. */
+function decides({ keys, deciding }: TableModel, { sets }: RowTarget): boolean {
+  return (
+    [...sets].some((column) => deciding.has(column)) ||
+    keys.some((key) => key.columns.some(({ column }) => isComputed(column)))
+  );
+}
+
+/** The database makes it of other columns. */
+function isComputed({ asExpression }: KeyColumn["column"]): boolean {
+  return asExpression !== undefined;
 }
 
 /**
@@ -139,10 +178,18 @@ function insertRows(changes: TableChanges, target: RowTarget, parameters: readon
   const { table } = changes;
   for (const row of target.rows) {
     const values = primaryKeyIn(table, row, parameters);
-    if (values !== undefined && changes.addRow(values, table.deciding.size > 0)) continue;
+    const known = values !== undefined && !asksForId(table, values);
+    if (known && changes.addRow(values, table.deciding.size > 0) !== undefined) continue;
     changes.inserted += 1;
-    if (target.rows.length > 1 && !target.returning) changes.wholeTable = true;
+    if (target.rows.length > 1 && !target.returning) changes.touchAll();
   }
+}
+
+/** MySQL takes a 0 for "give me the next one". */
+function asksForId({ primaryKey }: TableModel, values: readonly unknown[]): boolean {
+  return (primaryKey?.columns ?? []).some(
+    ({ column, canonical }, at) => column.isGenerated && canonical(values[at]) === "0",
+  );
 }
 
 function cascadesOf(table: TableModel, target: RowTarget): string[] {

@@ -88,33 +88,43 @@ export class CommitProtocol {
   /**
    * Ends a lock. Never rejects: the rows are committed, and a caller who was told otherwise would write them twice.
    *
-   * @param outcome unknown counts as committed, but nothing is written through
+   * @param outcome failed: the database refused, but may have carried out a part; unknown: no answer came, so that the rows may be
+   *   committed even later. The lock then stays until its TTL has passed.
    */
   async release(
     held: HeldLock,
-    outcome: "committed" | "rolled-back" | "unknown",
+    outcome: "committed" | "rolled-back" | "failed" | "unknown",
     cause: string,
     entries: (token: Token) => readonly WriteThroughRequest[] = () => [],
   ): Promise<void> {
-    const { reporter, logger, store, pending } = this.options;
+    const { reporter, logger, pending } = this.options;
     const tags = [...held.tags];
-    if (!held.locked && outcome === "rolled-back") return;
+    if (!held.locked) return outcome === "rolled-back" ? undefined : this.invalidate(tags, cause);
     try {
-      if (held.locked) {
+      if (outcome !== "unknown") {
         const token = this.options.tokens();
-        const requests = outcome === "committed" ? entries(token) : [];
-        const answer = await this.unlock(held, requests, token);
+        const answer = await this.unlock(held, outcome === "committed" ? entries(token) : [], token);
         if (!answer.held) {
           logger.warn(
             `A lock was lost before its COMMIT had returned (${cause}). If COMMITs take long, raise the option lockTtl.`,
           );
         }
-      } else {
-        await store.invalidate(tags);
       }
       if (outcome !== "rolled-back") reporter.emit("invalidate", { tags, cause });
     } catch (error) {
       reporter.emit("storeError", { operation: "unlock", error });
+      pending.add(tags);
+    }
+  }
+
+  /** Makes what depends on these tags unreadable, now or as soon as the store answers. Never rejects. */
+  async invalidate(tags: readonly Tag[], cause: string): Promise<void> {
+    const { reporter, store, pending } = this.options;
+    try {
+      await store.invalidate(tags);
+      reporter.emit("invalidate", { tags, cause });
+    } catch (error) {
+      reporter.emit("storeError", { operation: "invalidate", error });
       pending.add(tags);
     }
   }

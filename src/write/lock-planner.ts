@@ -40,6 +40,7 @@ export async function planWrite(changes: ChangeSet, readKeyTags: KeyTagReader | 
     if (models.length === 0 || table.rows.size === 0) continue;
     room -= table.rows.size;
     readTags.add(epoch);
+    for (const tag of table.suspected) if (!own.has(tag)) readTags.add(tag);
     writeThrough.push(...models.map((model) => ({ model, rows: [...table.rows.values()] })));
   }
   return { tags: [...tags], readTags: [...readTags], cause: [...changes.causes].join("; "), writeThrough };

@@ -12,7 +12,10 @@ const LAST_RETRY_MS = 2000;
  */
 export class PendingInvalidations {
   private tags = new Set<Tag>();
+  /** Sent, and not answered: a tag that is added again meanwhile must be sent again. */
+  private sent: ReadonlySet<Tag> = new Set();
   private timer: NodeJS.Timeout | undefined;
+  private stopped = false;
   private delay = FIRST_RETRY_MS;
   private draining: Promise<void> | undefined;
 
@@ -22,7 +25,7 @@ export class PendingInvalidations {
   ) {}
 
   get size(): number {
-    return this.tags.size;
+    return this.tags.size + this.sent.size;
   }
 
   add(tags: readonly Tag[]): void {
@@ -33,7 +36,7 @@ export class PendingInvalidations {
 
   /** Tries once, now; on failure it goes on by itself with growing pauses. */
   drain(): Promise<void> {
-    if (this.tags.size === 0) return Promise.resolve();
+    if (this.size === 0) return Promise.resolve();
     this.draining ??= this.tryOnce().finally(() => {
       this.draining = undefined;
       if (this.tags.size > 0) this.schedule();
@@ -41,24 +44,29 @@ export class PendingInvalidations {
     return this.draining;
   }
 
+  /** Gives up; the store is about to be closed. */
   stop(): void {
+    this.stopped = true;
     clearTimeout(this.timer);
     this.timer = undefined;
   }
 
   private async tryOnce(): Promise<void> {
-    const batch = [...this.tags];
+    const batch = this.tags;
+    [this.sent, this.tags] = [batch, new Set()];
     try {
-      await this.store.invalidate(batch);
-      for (const tag of batch) this.tags.delete(tag);
+      await this.store.invalidate([...batch]);
+      this.sent = new Set();
       this.delay = FIRST_RETRY_MS;
     } catch {
       this.delay = Math.min(LAST_RETRY_MS, this.delay * 2);
+      this.sent = new Set();
+      this.add([...batch]);
     }
   }
 
   private schedule(): void {
-    if (this.timer !== undefined) return;
+    if (this.timer !== undefined || this.stopped) return;
     this.timer = setTimeout(() => {
       this.timer = undefined;
       void this.drain();

@@ -4,6 +4,7 @@ import type { Tag } from "../core/tag";
 import { keyTag } from "../metadata/cached-query";
 import type { EntityModel, Key } from "../metadata/entity-model";
 import type { TableChanges, WrittenRow } from "./change-set";
+import { isAborted } from "./refusal";
 
 /** Rows asked for in one statement: every database takes this many parameters. */
 const BATCH = 200;
@@ -34,7 +35,8 @@ export async function readKeyTags(
       }
     }
   } catch (error) {
-    if (runner.connection.options.type === "postgres") throw error;
+    // In a transaction that is aborted already there is nothing to lose: its COMMIT is a ROLLBACK.
+    if (runner.connection.options.type === "postgres" && !isAborted(error)) throw error;
     return undefined;
   }
   return tags;
@@ -57,7 +59,7 @@ export async function readEntityRows(
     });
     const query = runner.manager.createQueryBuilder(model.metadata.target, ALIAS, runner);
     found.push(
-      ...(await query.setFindOptions({ loadEagerRelations: false }).andWhere(where, parameters).getRawMany<RawRow>()),
+      ...(await query.setFindOptions({ loadEagerRelations: false, cache: false }).andWhere(where, parameters).getRawMany<RawRow>()),
     );
   }
   return found;

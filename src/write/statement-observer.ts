@@ -2,23 +2,20 @@ import type { DataSource, QueryRunner } from "typeorm";
 import type { Schema } from "../metadata/schema";
 import type { SqlAnalysis, SqlAnalyzer, SqlStatement } from "../sql/statement";
 import { ChangeSet } from "./change-set";
-import type { CommitProtocol, HeldLock } from "./commit-protocol";
-import { planWrite, type KeyTagReader, type WritePlan } from "./lock-planner";
-import { readKeyTags } from "./row-reader";
-import { TransactionJournal } from "./transaction-journal";
-import { readCommitted, writeThroughEntries, type CommittedRows, type WriteThroughOptions } from "./write-through";
+import type { LockedSender, Send } from "./locked-sender";
+import { isAlreadyOver, isRefusal } from "./refusal";
+import { TransactionJournal, type Step } from "./transaction-journal";
 
 /** What the observer needs of the cache around it. */
 export interface StatementObserverOptions {
   /** Undefined until the data source knows its entities. */
   readonly schema: () => Schema | undefined;
   readonly analyzer: SqlAnalyzer;
-  readonly protocol: CommitProtocol;
-  readonly writeThrough: WriteThroughOptions;
+  readonly sender: LockedSender;
 }
 
 type Query = QueryRunner["query"];
-type Send<Result> = () => Promise<Result>;
+type ControlStatement = SqlStatement & { readonly kind: "control" };
 
 /**
  * Sees every statement of a data source before it is sent, by standing in front of `query` of each query runner that the
@@ -27,7 +24,10 @@ type Send<Result> = () => Promise<Result>;
  * is the last moment to lock and the only one that also sees it fail.
  */
 export class StatementObserver {
+  private readonly observed = new WeakSet<QueryRunner>();
   private readonly journals = new WeakMap<QueryRunner, TransactionJournal>();
+  /** A pool hands a connection on as it is, with a transaction that a raw BEGIN has left open on it. */
+  private readonly byConnection = new WeakMap<object, TransactionJournal>();
 
   constructor(private readonly options: StatementObserverOptions) {}
 
@@ -35,15 +35,14 @@ export class StatementObserver {
   attach(dataSource: DataSource): () => void {
     const driver = dataSource.driver as DataSource["driver"] & { queryRunner?: QueryRunner };
     const original = driver.createQueryRunner.bind(driver);
-    const observe = (runner: QueryRunner): QueryRunner => {
-      if (!Object.hasOwn(runner, "query")) this.observe(runner);
-      return runner;
-    };
-    if (driver.queryRunner !== undefined) observe(driver.queryRunner);
-    driver.createQueryRunner = (mode) => observe(original(mode));
+    const own = Object.getOwnPropertyDescriptor(driver.queryRunner ?? {}, "query");
+    if (driver.queryRunner !== undefined) this.observe(driver.queryRunner);
+    driver.createQueryRunner = (mode) => this.observe(original(mode));
     return () => {
       delete (driver as Partial<typeof driver>).createQueryRunner;
-      delete (driver.queryRunner as Partial<QueryRunner> | undefined)?.query;
+      if (driver.queryRunner === undefined) return;
+      if (own === undefined) delete (driver.queryRunner as Partial<QueryRunner>).query;
+      else Object.defineProperty(driver.queryRunner, "query", own);
     };
   }
 
@@ -52,7 +51,9 @@ export class StatementObserver {
     return this.journals.get(runner);
   }
 
-  private observe(runner: QueryRunner): void {
+  private observe(runner: QueryRunner): QueryRunner {
+    if (this.observed.has(runner)) return runner;
+    this.observed.add(runner);
     const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>;
     const observed = (sql: string, parameters?: unknown, ...rest: unknown[]): Promise<unknown> => {
       const analysis = this.options.analyzer.analyze(sql);
@@ -61,6 +62,7 @@ export class StatementObserver {
       return this.pass(runner, analysis, Array.isArray(parameters) ? parameters : [], send);
     };
     runner.query = observed as Query;
+    return runner;
   }
 
   private async pass<Result>(
@@ -70,64 +72,61 @@ export class StatementObserver {
     send: Send<Result>,
   ): Promise<Result> {
     const schema = this.options.schema();
-    if (schema === undefined) return send();
-    const journal = this.journalFor(runner, schema);
+    if (schema === undefined || runner.isReleased) return send();
+    const journal = this.journals.get(runner) ?? (await this.journalFor(runner, schema));
+    const { statements } = analysis;
     const changes = new ChangeSet(schema);
-    for (const statement of analysis.statements) changes.addStatement(statement, parameters);
-    const only = analysis.statements.length === 1 ? analysis.statements[0] : undefined;
-    if (only?.kind === "control") return this.control(runner, journal, only, send);
-    if (journal.isOpen() && !analysis.statements.some(commits)) return this.inside(runner, journal, changes, send);
-    if (journal.isOpen()) {
-      // MySQL commits before DDL, and a text may hold a COMMIT of its own: lock all there is, and go on doubting.
-      journal.record(changes);
-      journal.uncertain = true;
-      return this.commit(runner, journal, async () => {
-        const result = await send();
-        follow(journal, analysis.statements, changes);
-        return result;
-      });
+    for (const statement of statements) changes.addStatement(statement, parameters);
+    const [first] = statements;
+    if (first?.kind === "control" && statements.length === 1) return this.control(runner, journal, first, send);
+    const { sender } = this.options;
+    if (!statements.some(mayEnd)) {
+      return journal.isOpen()
+        ? this.inside(runner, journal, changes, send)
+        : sender.alone(runner, journal, changes, send);
     }
-    return this.alone(runner, journal, changes, async () => {
-      const result = await send();
-      follow(journal, analysis.statements, changes);
-      return result;
-    });
+    const followed = () => this.followed(journal, statements, changes, send);
+    if (!journal.isOpen()) return sender.alone(runner, journal, changes, followed);
+    // MySQL commits before DDL, and a text may hold a COMMIT of its own: lock all there is, and go on doubting.
+    journal.record(changes);
+    journal.doubt();
+    return sender.commit(runner, journal, followed);
   }
 
   private async control<Result>(
     runner: QueryRunner,
     journal: TransactionJournal,
-    statement: SqlStatement & { kind: "control" },
+    statement: ControlStatement,
     send: Send<Result>,
   ): Promise<Result> {
-    const { control, chain, name } = statement;
-    const beginsAnew = control === "begin" && this.options.analyzer.dialect === "mysql";
-    const ends = control === "commit" || beginsAnew || (control === "release" && journal.isBegunBy(name));
+    const { dialect } = this.options.analyzer;
+    const { control, name } = statement;
+    // MySQL commits what is open before it begins anew.
+    const ends = control === "commit" || control === "rollback" || (control === "begin" && dialect === "mysql");
+    const beginsAnew = statement.chain || (control === "begin" && journal.isOpen());
     const end = async (): Promise<Result> => {
-      const restore = journal.end();
-      journal.ending += 1;
+      const step = journal.end();
       try {
         const result = await send();
-        if (chain || beginsAnew) journal.begin();
+        if (beginsAnew) journal.begin().done();
+        step.done();
         return result;
       } catch (error) {
-        restore();
+        // PostgreSQL leaves no transaction behind when a COMMIT fails.
+        if (isAlreadyOver(error) || (dialect === "postgres" && isRefusal(error))) step.done();
+        else step.failed();
         throw error;
-      } finally {
-        journal.ending -= 1;
       }
     };
-    if (journal.isOpen() && ends) return this.commit(runner, journal, end);
     if (control === "rollback") return end();
-    // Followed before it is sent: what is sent right after it is already inside.
-    const wasOpen = journal.isOpen();
-    followOne(journal, statement);
-    try {
-      return await send();
-    } catch (error) {
-      if (!wasOpen) journal.end();
-      throw error;
+    const { sender } = this.options;
+    if (journal.isOpen() && (ends || (control === "release" && journal.isBegunBy(name)))) {
+      return sender.commit(runner, journal, end);
     }
+    // Followed before it is sent: what is sent right after it is already inside.
+    const step = () => stepped(stepOf(journal, statement), send);
+    // SQLite may have rolled back by itself, so that the savepoint stands alone and its release commits.
+    return control === "release" && !journal.isCertain() ? sender.commit(runner, journal, step) : step();
   }
 
   private async inside<Result>(
@@ -136,119 +135,91 @@ export class StatementObserver {
     changes: ChangeSet,
     send: Send<Result>,
   ): Promise<Result> {
+    const { sender } = this.options;
+    const { turns } = journal;
     journal.record(changes);
     try {
-      return await (journal.uncertain ? this.alone(runner, journal, changes, send) : send());
+      if (!journal.isCertain()) return await sender.alone(runner, journal, changes, send);
+      const result = await journal.during(changes, send);
+      if (journal.turns !== turns) await sender.makeUpFor(changes);
+      return result;
     } catch (error) {
-      journal.uncertain = true;
+      journal.doubt();
       throw error;
     }
   }
 
-  /** A statement that commits by itself: LOCK, statement, UNLOCK. */
-  private async alone<Result>(
-    runner: QueryRunner,
+  /** Sends a text of several statements and leaves the journal as the connection is after it. */
+  private async followed<Result>(
     journal: TransactionJournal,
+    statements: readonly SqlStatement[],
     changes: ChangeSet,
     send: Send<Result>,
   ): Promise<Result> {
-    const plan = await planWrite(changes, undefined);
-    if (plan.tags.length === 0) return send();
-    const held = await this.options.protocol.lock(plan);
-    // On a shared connection somebody else may have begun a transaction meanwhile: then this is part of it.
-    if (journal.isOpen()) journal.record(changes);
-    return this.under(runner, journal, plan, held, () => journal.alone(changes, send));
-  }
-
-  /** LOCK, then COMMIT or whatever may be one, then UNLOCK. */
-  private async commit<Result>(runner: QueryRunner, journal: TransactionJournal, send: Send<Result>): Promise<Result> {
-    const keyTags: KeyTagReader = (changes, rows) => readKeyTags(runner, changes, rows);
-    let held: HeldLock | undefined;
-    try {
-      for (;;) {
-        const { version } = journal;
-        const plan = await planWrite(journal.pending(), keyTags);
-        if (plan.tags.length === 0 && held === undefined) {
-          if (journal.version === version) return await send();
-          continue;
-        }
-        held = await this.options.protocol.lock(plan, held);
-        // More was written while we waited, or the wait was too long for the lock: once more.
-        if (journal.version !== version || !this.options.protocol.isFresh(held)) continue;
-        const current = held;
-        held = undefined;
-        return await this.under(runner, journal, plan, current, send);
-      }
-    } finally {
-      if (held !== undefined) await this.options.protocol.release(held, "rolled-back", "not committed");
-    }
-  }
-
-  private async under<Result>(
-    runner: QueryRunner,
-    journal: TransactionJournal,
-    plan: WritePlan,
-    held: HeldLock,
-    send: Send<Result>,
-  ): Promise<Result> {
-    const { protocol, writeThrough } = this.options;
-    const stop = protocol.keepAlive(held);
-    let outcome: "committed" | "unknown" = "unknown";
-    let committed: CommittedRows[] = [];
+    const steps = statements.filter((statement) => statement.kind === "control");
     try {
       const result = await send();
-      outcome = "committed";
-      if (held.locked && plan.writeThrough.length > 0) committed = await this.committedRows(runner, journal, plan);
+      // The drivers of SQLite run the first statement of a text.
+      const sent = this.options.analyzer.dialect === "sqlite" ? steps.filter((step) => step === statements[0]) : steps;
+      for (const step of sent) stepOf(journal, step).done();
+      if (journal.isOpen()) journal.record(changes);
       return result;
-    } finally {
-      stop();
-      await protocol.release(held, outcome, plan.cause, (token) =>
-        writeThroughEntries(committed, held, token, writeThrough),
-      );
+    } catch (error) {
+      if (steps.length > 0) {
+        // Nobody knows how far it came.
+        if (!journal.isOpen()) journal.begin().done();
+        journal.record(changes);
+        journal.doubt();
+      }
+      throw error;
     }
   }
 
-  /** Nothing, rather than rows that a transaction on the same connection has not committed. */
-  private async committedRows(
-    runner: QueryRunner,
-    journal: TransactionJournal,
-    plan: WritePlan,
-  ): Promise<CommittedRows[]> {
-    if (journal.isOpen()) return [];
-    const { begun } = journal;
-    try {
-      const rows = await readCommitted(runner, plan.writeThrough);
-      return journal.begun === begun ? rows : [];
-    } catch {
-      return [];
+  private async journalFor(runner: QueryRunner, schema: Schema): Promise<TransactionJournal> {
+    const connection: unknown = await runner.connect();
+    const key = typeof connection === "object" && connection !== null ? connection : runner;
+    const known = this.journals.get(runner) ?? this.byConnection.get(key);
+    const journal = known ?? new TransactionJournal(schema);
+    // Whether the pool has rolled back what was left open is not known.
+    if (known?.isOpen() === true && !this.journals.has(runner)) known.doubt();
+    this.byConnection.set(key, journal);
+    this.journals.set(runner, journal);
+    return journal;
+  }
+}
+
+/** A text with one of these may end a transaction, or leave one open. */
+function mayEnd(statement: SqlStatement): boolean {
+  return statement.kind === "control" || (statement.kind === "write" && statement.commits);
+}
+
+function stepOf(journal: TransactionJournal, { control, name, chain }: ControlStatement): Step {
+  switch (control) {
+    case "savepoint":
+      return journal.savepoint(name);
+    case "release":
+      return journal.isBegunBy(name) ? journal.end() : journal.release(name);
+    case "rollback-to":
+      return journal.rollbackTo(name);
+    case "begin":
+      return journal.isOpen() ? NO_STEP : journal.begin();
+    default: {
+      const step = journal.end();
+      if (chain) journal.begin().done();
+      return step;
     }
   }
+}
 
-  private journalFor(runner: QueryRunner, schema: Schema): TransactionJournal {
-    const known = this.journals.get(runner);
-    if (known !== undefined) return known;
-    const created = new TransactionJournal(schema);
-    this.journals.set(runner, created);
-    return created;
+const NO_STEP: Step = { done: () => undefined, failed: () => undefined };
+
+async function stepped<Result>(step: Step, send: Send<Result>): Promise<Result> {
+  try {
+    const result = await send();
+    step.done();
+    return result;
+  } catch (error) {
+    step.failed();
+    throw error;
   }
-}
-
-function commits(statement: SqlStatement): boolean {
-  if (statement.kind === "write") return statement.commits;
-  return statement.kind === "control" && (statement.control === "commit" || statement.control === "begin");
-}
-
-/** After a text of several statements: leaves the journal as the connection is now. */
-function follow(journal: TransactionJournal, statements: readonly SqlStatement[], changes: ChangeSet): void {
-  for (const statement of statements) if (statement.kind === "control") followOne(journal, statement);
-  if (journal.isOpen()) journal.record(changes);
-}
-
-function followOne(journal: TransactionJournal, { control, name }: SqlStatement & { kind: "control" }): void {
-  if (control === "commit" || control === "rollback") journal.end();
-  else if (control === "savepoint") {
-    journal.savepoint(name);
-  } else if (control === "release") journal.release(name);
-  else if (control === "rollback-to") journal.rollbackTo(name);
-  else if (!journal.isOpen()) journal.begin();
 }

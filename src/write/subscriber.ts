@@ -9,8 +9,9 @@ import type {
   SoftRemoveEvent,
   UpdateEvent,
 } from "typeorm";
-import { groupOfTable, type Schema } from "../metadata/schema";
-import type { TableModel } from "../metadata/schema";
+import type { Tag } from "../core/tag";
+import { keyTag } from "../metadata/cached-query";
+import { groupOfTable, type Schema, type TableModel } from "../metadata/schema";
 import { ChangeSet } from "./change-set";
 import type { TransactionJournal } from "./transaction-journal";
 
@@ -26,38 +27,65 @@ export class CacheSubscriber implements EntitySubscriberInterface {
   ) {}
 
   afterInsert(event: InsertEvent<ObjectLiteral>): void {
-    this.add(event.queryRunner, event.metadata, idOf(event), true);
+    this.add(event, idOf(event), "inserted");
   }
 
   afterUpdate(event: UpdateEvent<ObjectLiteral>): void {
-    this.add(event.queryRunner, event.metadata, event.databaseEntity, false);
+    this.add(event, event.databaseEntity, "changed");
   }
 
   afterRemove(event: RemoveEvent<ObjectLiteral>): void {
-    this.add(event.queryRunner, event.metadata, idOf(event), false);
+    this.add(event, idOf(event), "changed");
   }
 
   afterSoftRemove(event: SoftRemoveEvent<ObjectLiteral>): void {
-    this.add(event.queryRunner, event.metadata, idOf(event), false);
+    this.add(event, idOf(event), "changed");
   }
 
   afterRecover(event: RecoverEvent<ObjectLiteral>): void {
-    this.add(event.queryRunner, event.metadata, idOf(event), false);
+    this.add(event, idOf(event), "changed");
   }
 
-  private add(runner: QueryRunner, metadata: EntityMetadata, id: unknown, inserted: boolean): void {
+  private add({ queryRunner, metadata }: RowEvent, id: unknown, what: "inserted" | "changed"): void {
     const schema = this.schema();
     const table = schema?.tableOf(groupOfTable(metadata));
-    const journal = this.journalOf(runner);
+    const journal = this.journalOf(queryRunner);
     if (schema === undefined || table?.primaryKey === undefined || journal?.isOpen() !== true) return;
-    const values = primaryKeyValues(table, metadata, id);
-    if (values === undefined) return;
     const changes = new ChangeSet(schema);
-    const rows = changes.table(table);
-    if (!rows.addRow(values, inserted && table.deciding.size > 0)) return;
-    if (inserted) rows.announced = 1;
+    try {
+      const values = primaryKeyValues(table, metadata, id);
+      if (values === undefined) return;
+      if (what === "inserted") return journal.recordInserted(table, values, table.deciding.size > 0);
+      const rows = changes.table(table);
+      rows.addRow(values, false);
+      for (const tag of suspectedTags(table, metadata, id)) rows.suspected.add(tag);
+    } catch {
+      // A transformer may not like what an event carries: no reason to fail the caller's write.
+      changes.table(table).touchAll();
+    }
     journal.record(changes);
   }
+}
+
+interface RowEvent {
+  readonly queryRunner: QueryRunner;
+  readonly metadata: EntityMetadata;
+}
+
+/** The unique keys of a row as it was read before it was written; whether it still had them is not known. */
+function suspectedTags(table: TableModel, metadata: EntityMetadata, row: unknown): Tag[] {
+  if (!isMap(row) || !table.models.some(({ settings }) => settings.strategy === "write-through")) return [];
+  return table.keys
+    .filter(({ unique }) => unique)
+    .flatMap((key) => {
+      const columns = key.columns.map(({ databaseName }) =>
+        metadata.columns.find((column) => column.databaseName === databaseName),
+      );
+      const values = columns.map((column): unknown => column?.getEntityValue(row, true));
+      return values.every((value) => value !== undefined && value !== null)
+        ? (keyTag(table.group, key, values) ?? [])
+        : [];
+    });
 }
 
 function idOf(event: { readonly entity?: unknown; readonly entityId?: unknown }): unknown {

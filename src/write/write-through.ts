@@ -42,13 +42,11 @@ export function writeThroughEntries(
   token: Token,
   options: WriteThroughOptions,
 ): WriteThroughRequest[] {
-  return committed.flatMap(({ model, rows }) => {
-    const epoch = held.tokens.get(epochTag(model.group));
-    if (epoch === undefined) return [];
-    return rows.flatMap((row) =>
-      model.keys.filter(isWritable).flatMap((key) => entryOf(model, key, row, { held, epoch, token }, options) ?? []),
-    );
-  });
+  return committed.flatMap(({ model, rows }) =>
+    rows.flatMap((row) =>
+      model.keys.filter(isWritable).flatMap((key) => entryOf(model, key, row, { held, token }, options) ?? []),
+    ),
+  );
 }
 
 /** A transformer makes what a reader compares with differ from what the row holds. */
@@ -60,23 +58,26 @@ function entryOf(
   model: EntityModel,
   key: Key,
   row: RawRow,
-  tokens: { readonly held: HeldLock; readonly epoch: Token; readonly token: Token },
+  { held, token }: { readonly held: HeldLock; readonly token: Token },
   options: WriteThroughOptions,
 ): WriteThroughRequest | undefined {
   const codec = options.codecOf(model);
   const values = codec.valuesOf(row, key.columns);
   const own = keyTag(model.group, key, values);
   const primary = keyTag(model.group, model.primaryKey, codec.valuesOf(row, model.primaryKey.columns));
-  if (own === undefined || primary === undefined || !values.every(isKeyValue)) return undefined;
+  if (own === undefined || primary === undefined || !values.every(isKeyValue) || !held.tags.has(primary))
+    return undefined;
   const rowTags: Tag[] = key === model.primaryKey ? [] : [primary];
-  const lockedTags = [own, ...rowTags];
-  if (!lockedTags.every((tag) => tokens.held.tags.has(tag))) return undefined;
+  const tags = [epochTag(model.group), own, ...rowTags];
+  const tokens = tags.map((tag) => (held.tags.has(tag) ? token : held.tokens.get(tag)));
+  if (!tokens.every((one) => one !== undefined)) return undefined;
+  const lockedTags = tags.filter((tag) => held.tags.has(tag));
   try {
     const query = cachedQuery(model, "row", key, values, values);
     const value = encodeEntry({
       query: query.text,
       rowTags,
-      tokens: [tokens.epoch, ...lockedTags.map(() => tokens.token)],
+      tokens,
       payload: codec.encode([row]),
     });
     const request = {

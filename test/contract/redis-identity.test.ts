@@ -1,9 +1,6 @@
 import { afterEach, describe, expect, it, jest } from "@jest/globals";
-import { setImmediate } from "node:timers/promises";
-import { encodeEntry } from "../../src/core/entry";
-import { RedisStore } from "../../src/store/redis/redis-store";
 import { until } from "../support/redis-server";
-import { FakeRedis, pending } from "./fake-redis";
+import { tcpSwitch } from "../support/tcp-switch";
 import { answers, clientOf, closeAll, fill, opened, openStore, outcome, REQUEST, serverWith, TAG } from "./redis-world";
 
 afterEach(closeAll);
@@ -48,70 +45,22 @@ describe("the identity of the server", () => {
     expect(await outcome(store)).toBe("value");
   });
 
-  it("is asked for before anything else, on each connection", async () => {
-    const fake = new FakeRedis();
-    const info = pending<string>();
-    fake.answers.info = () => info.promise;
-    fake.answers.evalsha = () => Promise.resolve([]);
-    fake.answers.mget = () => Promise.resolve([null]);
-    const store = new RedisStore(fake);
-    const open = store.open({ namespace: "db", lockTtl: 40, timeout: 1000 }, []);
-    fake.emit("ready");
-    await expect(store.read([REQUEST])).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
-    expect(fake.sent).toEqual(["info"]);
-    info.resolve("# Server\r\nrun_id:abc\r\n");
-    await open;
-    expect(await store.read([REQUEST])).toEqual([{ outcome: "miss", why: "absent" }]);
-    fake.emit("close");
-    await expect(store.read([REQUEST])).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
-    await store.close();
-  });
-
-  it("is not taken from a connection that was lost while it was asked for", async () => {
-    const fake = new FakeRedis();
-    const [first, second] = [pending<string>(), pending<string>()];
-    const infos = [first.promise, second.promise];
-    fake.answers.info = () => infos.shift()!;
-    const store = new RedisStore(fake);
-    const open = store.open({ namespace: "db", lockTtl: 40, timeout: 1000 }, []);
-    fake.emit("ready");
-    fake.emit("close");
-    fake.emit("ready");
-    first.resolve("run_id:old");
-    await setImmediate();
-    await expect(store.read([REQUEST])).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
-    second.resolve("run_id:new");
-    await open;
-    await store.close();
-  });
-
-  it("makes a reply worthless that comes after the connection was another one", async () => {
-    const fake = new FakeRedis();
-    fake.answers.info = () => Promise.resolve("run_id:abc");
-    const reply = pending<string[]>();
-    fake.answers.mget = () => reply.promise;
-    const store = new RedisStore(fake);
-    const open = store.open({ namespace: "db", lockTtl: 40, timeout: 1000 }, []);
-    fake.emit("ready");
-    await open;
+  it("makes a call worthless whose connection led to another server meanwhile", async () => {
+    const [first, second] = [await serverWith(), await serverWith()];
+    const between = await tcpSwitch(first.port);
+    opened.push(() => between.stop());
+    const { store, states } = await openStore(clientOf({ ...first, port: between.port }), {
+      timeout: 5000,
+      lockTtl: 40,
+    });
+    await fill(store, "of the first server");
+    process.kill(first.pid, "SIGSTOP");
     const read = store.read([REQUEST]);
-    fake.emit("close");
-    fake.emit("ready");
-    await setImmediate();
-    const entry = encodeEntry({ query: "q", rowTags: [], tokens: ["t", "u"], payload: "of the server before" });
-    reply.resolve([entry, "t", "u"]);
+    between.leadTo(second.port);
     await expect(read).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
-    await store.close();
-  });
-
-  it.each(["# Server\r\nredis_version:0\r\n", ""])("is demanded: INFO that says %j is unsupported", async (text) => {
-    const fake = new FakeRedis();
-    fake.answers.info = () => Promise.resolve(text);
-    const store = new RedisStore(fake);
-    const open = store.open({ namespace: "db", lockTtl: 40, timeout: 1000 }, []);
-    fake.emit("ready");
-    await expect(open).rejects.toMatchObject({ name: "StoreError", code: "STORE_UNSUPPORTED" });
-    expect(fake.reconnects).toEqual([false]);
+    process.kill(first.pid, "SIGCONT");
+    await until(() => states.join() === "up,down,up");
+    expect(await outcome(store)).toBe("absent");
   });
 
   it("is demanded: a user who may not call INFO is told so", async () => {

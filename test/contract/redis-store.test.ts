@@ -265,7 +265,7 @@ describe("RedisStore", () => {
       jest.doMock("ioredis", () => {
         throw new Error("loaded");
       });
-      expect(require("../../src/store/redis/redis-store")).toHaveProperty("RedisStore");
+      expect(jest.requireActual("../../src/store/redis/redis-store")).toHaveProperty("RedisStore");
     });
     jest.dontMock("ioredis");
   });

@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { FastifyInstance } from "fastify";
 import { Redis } from "ioredis";
 import { DataSource, type DataSourceOptions } from "typeorm";
 import { parseFlags, UsageError } from "../../example-app/flags";
@@ -186,22 +185,31 @@ describe("the database", () => {
   });
 });
 
+type Request = [method: "GET" | "POST" | "PATCH", url: string, payload?: object];
+
+/** Over the network: Jest cannot load what Fastify's inject() is made of. */
+async function serve() {
+  const open = await openShop({ redis: undefined, database: undefined });
+  const address = await open.api.listen({ port: 0, host: "127.0.0.1" });
+  /** Status, x-cache and body in one, as most tests compare all three. */
+  const send = async (...[method, url, payload]: Request) => {
+    const json = { body: JSON.stringify(payload), headers: { "content-type": "application/json" } };
+    const response = await fetch(address + url, { method, ...(payload === undefined ? {} : json) });
+    return [response.status, response.headers.get("x-cache"), (await response.json()) as unknown] as const;
+  };
+  return { open, send, get: (url: string) => send("GET", url) };
+}
+
+const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
 describe("the API", () => {
   let open: OpenShop;
-  let api: FastifyInstance;
+  let send: Awaited<ReturnType<typeof serve>>["send"];
+  let get: Awaited<ReturnType<typeof serve>>["get"];
   beforeEach(async () => {
-    open = await openShop({ redis: undefined, database: undefined });
-    ({ api } = open);
+    ({ open, send, get } = await serve());
   });
   afterEach(() => open.close());
-
-  /** Status, x-cache and body in one, as most tests compare all three. */
-  async function send(method: "GET" | "POST" | "PATCH", url: string, payload?: object) {
-    const response = await api.inject({ method, url, ...(payload === undefined ? {} : { payload }) });
-    return [response.statusCode, response.headers["x-cache"], response.json<unknown>()] as const;
-  }
-  const get = (url: string) => send("GET", url);
-  const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
   it.each([
     ["/products/17", () => open.plain.product(17)],
@@ -286,6 +294,15 @@ describe("the API", () => {
     expect(await explain("entity=OrderLine&orderId=7&position=1")).toMatchObject({ kind: "row" });
     expect(await explain("entity=Product&name=ladle")).toEqual({ cacheable: false, reason: "where" });
   });
+});
+
+describe("the API, asked for what is not there or makes no sense,", () => {
+  let open: OpenShop;
+  let send: Awaited<ReturnType<typeof serve>>["send"];
+  beforeAll(async () => {
+    ({ open, send } = await serve());
+  });
+  afterAll(() => open.close());
 
   it.each([
     ["GET", "/products/4711"],
@@ -297,7 +314,7 @@ describe("the API", () => {
     ["POST", "/orders", { customerId: 4711, lines: [{ sku: "KIT-001", quantity: 1 }] }],
     ["POST", "/orders", { customerId: 7, lines: [{ sku: "NONE", quantity: 1 }] }],
     ["GET", "/nowhere"],
-  ] as const)("%s %s %j: 404", async (method, url, payload) => {
+  ] as Request[])("answers %s %s %j with 404", async (method, url, payload) => {
     const [status, cache, body] = await send(method, url, payload);
     expect([status, body]).toEqual([404, expect.objectContaining({ message: expect.any(String) })]);
     expect(["miss", "bypass"]).toContain(cache);
@@ -318,7 +335,7 @@ describe("the API", () => {
     ["GET", "/cache/explain"],
     ["GET", "/cache/explain?entity=Invoice&id=1"],
     ["GET", "/cache/explain?entity=Product&colour=red"],
-  ] as const)("%s %s %j: 400", async (method, url, payload) => {
+  ] as Request[])("answers %s %s %j with 400", async (method, url, payload) => {
     expect(await send(method, url, payload)).toEqual([400, "bypass", expect.objectContaining({ statusCode: 400 })]);
   });
 });

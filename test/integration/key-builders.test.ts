@@ -1,8 +1,18 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { Column, Entity, PrimaryGeneratedColumn, type DataSource } from "typeorm";
-import { CacheKey, Cached, type CacheOptions, type CoherentCache, type KeyBuilder } from "typeorm-coherent";
-import { attachMemory, countStatements } from "../support/cache-harness";
+import { Redis } from "ioredis";
+import { Column, Entity, In, PrimaryGeneratedColumn, type DataSource } from "typeorm";
+import {
+  CacheKey,
+  Cached,
+  RedisStore,
+  type CacheOptions,
+  type CoherentCache,
+  type KeyBuilder,
+  type KeyParts,
+} from "typeorm-coherent";
+import { attachMemory, countStatements, quarantineOver } from "../support/cache-harness";
 import { databases, type TestDatabase } from "../support/databases";
+import { startRedis } from "../support/redis-server";
 
 @Entity()
 @Cached({ strategy: "write-through" })
@@ -80,6 +90,95 @@ describe("key builders", () => {
     }
     expect(cache.stats().misses.collision).toBeGreaterThan(0);
     expect(cache.stats().hits).toBe(0);
+    expect(warnings).toEqual([expect.stringMatching(/key builder of Page gives two queries the same key.*digest/)]);
+  });
+
+  it("that give two queries one text never hand one the load of the other", async () => {
+    await attach({ keyBuilder: () => "same" });
+    const pages = cache.repository(Page);
+    await pages.save({ slug: "contact" });
+    // The tags of all three get their tokens at once, and then look alike.
+    await pages.findBy({ id: In([1, 2, 3]) });
+    const reads = [1, 2, 1, 2].map((id) => pages.findOneBy({ id }));
+    expect((await Promise.all(reads)).map((page) => page?.slug)).toEqual(["home", "about", "home", "about"]);
+    const counts = [pages.countBy({ id: 1 }), pages.countBy({ id: 99 }), pages.existsBy({ id: 99 })];
+    expect(await Promise.all(counts)).toEqual([1, 0, false]);
+  });
+
+  it("get the parts of a key: what is asked for, and a digest that tells it from every other query", async () => {
+    const asked: KeyParts[] = [];
+    await attach({
+      namespace: "shop",
+      keyBuilder: (parts) => {
+        asked.push(parts);
+        return parts.digest;
+      },
+    });
+    const pages = cache.repository(Page);
+    await pages.findOneBy({ id: 1 });
+    await pages.findBy({ slug: "home" });
+    await pages.countBy({ slug: "home" });
+    await pages.findBy({ id: In([1, 2]) });
+    expect(asked.map(({ digest: _, ...parts }) => parts)).toEqual([
+      { namespace: "shop", entity: "Page", kind: "row", fields: ["id"], values: [1] },
+      { namespace: "shop", entity: "Page", kind: "rows", fields: ["slug"], values: ["home"] },
+      { namespace: "shop", entity: "Page", kind: "count", fields: ["slug"], values: ["home"] },
+      { namespace: "shop", entity: "Page", kind: "row", fields: ["id"], values: [1] },
+      { namespace: "shop", entity: "Page", kind: "row", fields: ["id"], values: [2] },
+    ]);
+    expect(new Set(asked.map(({ digest }) => digest)).size).toBe(4);
+  });
+
+  it("write through under the key that a reader of the same kind asks for", async () => {
+    await attach({ keyBuilder: ({ entity, fields, values }) => `${entity}/${fields.join()}/${values.join()}` });
+    const pages = cache.repository(Page);
+    await pages.findOneBy({ id: 1 });
+    const written: string[] = [];
+    cache.on("writeThrough", ({ key }) => written.push(key));
+    await pages.save({ id: 1, views: 8 });
+    expect(written).toEqual(["Page/id/1"]);
+    statements.reset();
+    expect(await pages.findOneBy({ id: 1 })).toMatchObject({ views: 8 });
+    expect(statements.selects).toEqual([]);
+  });
+
+  it("may return any text: each is a key of its own, in Redis too", async () => {
+    const server = await startRedis();
+    const client = new Redis(server.url);
+    try {
+      let text = "";
+      const store = new RedisStore(client);
+      await attach({ store, keyBuilder: () => text, lockTtl: 200, storeTimeout: 99 });
+      await quarantineOver(store, ["page"]);
+      const pages = cache.repository(Page);
+      const long = "x".repeat(5000);
+      const texts = [
+        "a b",
+        "a\nb",
+        "a\0b",
+        "{a}",
+        "}{",
+        "*",
+        "\ud800",
+        "🎉",
+        "e:",
+        "g",
+        "t:|",
+        long,
+        `${long}y`,
+      ];
+      for (text of texts) {
+        expect(await pages.findOneBy({ id: 1 })).toMatchObject({ slug: "home" });
+        statements.reset();
+        expect(await pages.findOneBy({ id: 1 })).toMatchObject({ slug: "home" });
+        expect(statements.selects).toEqual([]);
+      }
+      expect(cache.stats().misses).toMatchObject({ absent: texts.length, collision: 0, corrupt: 0 });
+      await cache.close();
+    } finally {
+      client.disconnect();
+      await server.stop();
+    }
   });
 
   it.each([
@@ -92,7 +191,11 @@ describe("key builders", () => {
     const pages = cache.repository(Page);
     expect(await pages.findOneBy({ id: 1 })).toMatchObject({ slug: "home" });
     expect(cache.stats()).toMatchObject({ fills: 0, bypasses: { "key-builder": 1 } });
+    await pages.findOneBy({ id: 2 });
+    // Said once, not once a read.
     expect(warnings).toEqual([expect.stringMatching(/key builder of Page returned .* must return a text/)]);
+    const explained = await cache.explain(Page, "findOne", { where: { id: 1 } });
+    expect(explained).toEqual({ cacheable: false, reason: "key-builder" });
     await expect(pages.save({ id: 1, views: 1 })).resolves.toBeDefined();
   });
 

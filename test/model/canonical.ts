@@ -69,7 +69,8 @@ export class Canonical {
       if (!old) continue;
       let partner = false;
       for (let other = 0; other < at.readerCount && !partner; other++) {
-        if (other !== reader) partner = !this.some((tag) => differ(state[first + at.tokens + tag]!, state[at.reader(other) + at.tokens + tag]!));
+        const [own, theirs] = [first + at.tokens, at.reader(other) + at.tokens];
+        partner = other !== reader && !this.some((tag) => state[own + tag] !== state[theirs + tag]);
       }
       if (!partner) {
         state.fill(0, first, first + at.readerSize);
@@ -96,8 +97,7 @@ export class Canonical {
         } else if (this.remembers) {
           this.name(state, first + at.tokens + tag, isCurrent);
         } else if (isOld(state[first + at.tokens + tag]!, isCurrent)) {
-          // It would fill in vain: that is as if it did not, and somebody evicted the entry.
-          state.fill(0, first, first + at.readerSize);
+          this.forget(state, first, tag);
         }
       }
       for (let writer = 0; writer < at.writerCount; writer++) {
@@ -110,6 +110,16 @@ export class Canonical {
         if (state[cell] === DEAD || isOld(state[cell]!, isCurrent)) this.nameInEntry(state, entry, cell);
       }
     }
+  }
+
+  /** A reader that would fill with an old token does so in vain: as if it did not, and somebody evicted the entry. */
+  private forget(state: State, reader: number, tag: number): void {
+    const { rules, entries } = this.scenario;
+    const { byKey } = entries[state[reader + this.at.reads]!]!;
+    const guessed = state[reader] === Reader.PREPARED && byKey?.rowTags.includes(tag);
+    if (guessed) state[reader + this.at.tokens + tag] = DEAD;
+    else if (tag === byKey?.anyRow && !rules.compareAnyRow) state[reader + this.at.tokens + tag] = DEAD;
+    else state.fill(0, reader, reader + this.at.readerSize);
   }
 
   /** An old token in an entry matters only to a reader that looks at keys one by one and has seen the token in the tag. */
@@ -171,8 +181,4 @@ export class Canonical {
 
 function isOld(cell: number, isCurrent: boolean): boolean {
   return isToken(cell) && !(isCurrent && cell === CURRENT);
-}
-
-function differ(left: number, right: number): boolean {
-  return left !== right;
 }

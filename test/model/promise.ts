@@ -47,8 +47,7 @@ function brokenJoin(world: World, state: State): string | undefined {
     const spec = scenario.entries[state[own + at.reads]!]!;
     for (let loader = 0; loader < at.readerCount; loader++) {
       const other = at.reader(loader);
-      const stands = state[other]!;
-      if (stands !== Reader.LOADED && stands !== Reader.FILLABLE && stands !== Reader.UNFILLABLE) continue;
+      if (state[other] !== Reader.LOADED) continue;
       if (state[own + at.reads] !== state[other + at.reads] || !mayJoin(world, state, own, other)) continue;
       if (database.wasThere(state, spec, other + at.values, state[own + at.began]!)) continue;
       return `stale rows of ${spec.name}, shared by R${loader + 1} with R${joiner + 1}`;
@@ -64,10 +63,7 @@ function mayJoin({ at, scenario }: World, state: State, own: number, other: numb
   for (let tag = 0; tag < at.tagCount; tag++) {
     const token = state[own + at.tokens + tag]!;
     const theirs = state[other + at.tokens + tag]!;
-    if (token === is.WITHHELD) return false;
-    // What the other one has captured in its second PREPARE was not there to be compared when it began to load.
-    const isLater = state[other] === Reader.FILLABLE && token === is.MISSING;
-    if (token !== theirs && !isLater) return false;
+    if (token === is.WITHHELD || token !== theirs) return false;
   }
   if (!rules.joinCoveredRows || (spec.byKey && state[own + at.tokens + spec.byKey.anyRow] !== is.MISSING)) return true;
   return rowTagsOf(state, spec, other + at.values).every((tag) => state[own + at.tokens + tag] !== is.MISSING);

@@ -26,7 +26,7 @@ class ReaderSteps {
   }
 
   all(): Step[] {
-    const { capture, sharing, fills, rules, hits, load } = this.world.scenario;
+    const { capture, sharing, rules, hits, load } = this.world.scenario;
     const steps: Step[] = [];
     for (const tags of this.guesses()) {
       const names = this.namesOf(tags);
@@ -48,16 +48,14 @@ class ReaderSteps {
     } else {
       steps.push(this.step("loads", Reader.PREPARED, (state) => this.load(state)));
     }
-    if (fills && capture === "any-row") {
-      steps.push(this.step("PREPAREs again", Reader.LOADED, (state) => this.prepareRows(state)));
-      steps.push(this.step("fills", Reader.FILLABLE, (state) => this.fill(state)));
-    } else if (fills) {
-      steps.push(this.step("fills", Reader.LOADED, (state) => this.fill(state)));
-    }
     if (sharing) {
       steps.push(this.step("gives up", Reader.PREPARED, (state) => this.rest(state)));
       steps.push(this.step("delivers", Reader.LOADED, (state) => this.rest(state)));
-      steps.push(this.step("delivers", Reader.UNFILLABLE, (state) => this.rest(state)));
+    } else if (capture === "any-row") {
+      steps.push(this.step("PREPAREs again", Reader.LOADED, (state) => this.prepareRows(state)));
+      steps.push(this.step("fills", Reader.FILLABLE, (state) => this.fill(state)));
+    } else {
+      steps.push(this.step("fills", Reader.LOADED, (state) => this.fill(state)));
     }
     if (hits === "key by key") steps.push(...this.looks());
     return steps;
@@ -107,16 +105,21 @@ class ReaderSteps {
     }
     const done = scenario.rules.write !== "lock" || tags.every((tag) => state[tokens + tag] !== is.MISSING);
     if (done) state[this.first] = Reader.PREPARED;
-    // It loads for itself alone and fills nothing: no need to follow it.
-    const alone = asked.some((tag) => state[tokens + tag] === is.WITHHELD) && scenario.rules.compareBeforeJoin;
-    return alone ? this.rest(state) : true;
+    // It loads for itself alone and fills nothing: no need to follow it. A guessed row may turn out not to matter.
+    const guessed = scenario.sharing || scenario.capture !== "hints" ? [] : this.entry.byKey!.rowTags;
+    const alone = asked.some((tag) => state[tokens + tag] === is.WITHHELD && !guessed.includes(tag));
+    return alone && scenario.rules.compareBeforeJoin ? this.rest(state) : true;
   }
 
   private load(state: State): boolean {
-    const { at, database } = this.world;
+    const { at, database, scenario } = this.world;
     state[this.first] = Reader.LOADED;
     state[this.first + at.began] = 0;
     database.read(state, this.entry, this.first + at.values);
+    if (scenario.capture === "hints" && !scenario.sharing) {
+      const needed = [...this.entry.tags, ...rowTagsOf(state, this.entry, this.first + at.values)];
+      for (const tag of this.entry.byKey!.rowTags) if (!needed.includes(tag)) state[this.first + at.tokens + tag] = is.MISSING;
+    }
     return true;
   }
 
@@ -156,10 +159,8 @@ class ReaderSteps {
     const asked = [...watched, ...rows];
     redis.prepare(state, group, asked);
     const same = watched.every((tag, index) => is.isToken(state[tokens + tag]!) && redis.answers[index] === state[tokens + tag]);
-    if (!same || redis.answers.includes(is.WITHHELD)) {
-      state[this.first] = Reader.UNFILLABLE;
-      return scenario.sharing ? true : this.rest(state);
-    }
+    if (!same || redis.answers.includes(is.WITHHELD)) return this.rest(state);
+    state[tokens + byKey!.anyRow] = is.MISSING;
     rows.forEach((tag, index) => (state[tokens + tag] = redis.answers[watched.length + index]!));
     state[this.first] = Reader.FILLABLE;
     return true;

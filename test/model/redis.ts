@@ -56,7 +56,7 @@ export class RedisModel {
       this.answers.push(free ? cell : is.WITHHELD);
     }
     for (const tag of tags) {
-      const renewed = state[at.record(tag, writer)] === 1;
+      const renewed = state[at.record(tag, writer)] === 1 && this.isAlive(state, group, writer);
       let shared = false;
       for (let other = 0; other < at.writerCount; other++) {
         if (other === writer || state[at.record(tag, other)] === 0) continue;
@@ -96,7 +96,8 @@ export class RedisModel {
       const ours = kept && !quarantined && !this.isHeld(state, tag, false) && cell === is.markOf(writer);
       if (ours || !rules.compareBeforeWrite) owned.add(tag);
       if (this.isHeld(state, tag, true)) {
-        if (rules.lostUnlockDeletes && !kept) state[at.tag(tag)] = is.MISSING;
+        // The guard keeps it locked; that the mark is gone tells the others that somebody else has had the tag.
+        if (rules.unlockTakesMark) state[at.tag(tag)] = is.MISSING;
         continue;
       }
       if (!rules.guard && is.isMark(cell) && cell !== is.markOf(writer)) continue;

@@ -23,10 +23,11 @@ export interface Scenario {
   readonly capture: "query" | "any-row" | "hints";
   /** A load is one statement, or one per row with writers in between. */
   readonly load: "at once" | "row by row";
-  /** Whether readers may join a load that another one began, as single flight does. */
+  /**
+   * Whether readers may join a load that another one began, as single flight does. They fill nothing then, which is tried
+   * without: a load may be shared or not whether it is stored afterwards or not.
+   */
   readonly sharing: boolean;
-  /** Whether readers fill. Who shares a load is safe or not whether it is stored afterwards or not. */
-  readonly fills: boolean;
   /** A hit looks at its entry and tags at once, or at one key after the other in any order. */
   readonly hits: "at once" | "key by key";
   /**
@@ -98,8 +99,8 @@ export interface Rules {
   readonly sharedMark: boolean;
   /** Whether a renewal never writes a mark that is not there any more, though the guard may have lost the lock. */
   readonly renewalKeepsMark: boolean;
-  /** Whether an UNLOCK whose lock was lost takes away the mark of those who hold the tag now. */
-  readonly lostUnlockDeletes: boolean;
+  /** Whether UNLOCK takes away the mark also of a tag that others hold. */
+  readonly unlockTakesMark: boolean;
   /** Whether COMMIT goes out only while its lock is young. */
   readonly commitWhileYoung: boolean;
   readonly writeAfterRollback: boolean;
@@ -123,7 +124,7 @@ export const PROTOCOL: Rules = Object.freeze({
   captureEpoch: "at lock",
   sharedMark: true,
   renewalKeepsMark: true,
-  lostUnlockDeletes: true,
+  unlockTakesMark: true,
   commitWhileYoung: true,
   writeAfterRollback: false,
   compareAnyRow: true,

@@ -48,9 +48,8 @@ export const Reader = {
   LOADING: 3,
   LOADED: 4,
   FILLABLE: 5,
-  UNFILLABLE: 6,
-  LOOKING: 7,
-  HIT: 8,
+  LOOKING: 6,
+  HIT: 7,
 } as const;
 
 /** In the cell of a row: the number of the commit that changed it last, and whether it is out. */

@@ -66,8 +66,9 @@ const write = fc.oneof(
   ...(["remove", "softRemove", "recover"] as const).map((method) =>
     id.map((key) =>
       writeOf(`${method} #${key}`, async (manager) => {
+        const repository = items(manager) as unknown as Record<typeof method, (item: Item) => Promise<Item>>;
         const found = await items(manager).findOne({ where: { id: key }, withDeleted: true });
-        return found && items(manager)[method](found);
+        return found && repository[method](found);
       }),
     ),
   ),

@@ -101,7 +101,7 @@ function killWithThisProcess(pid: number): ChildProcess {
     detached: true,
   });
   reaper.unref();
-  reaper.stdin!.on("error", () => undefined);
+  reaper.stdin.on("error", () => undefined);
   (reaper.stdin as Socket).unref();
   return reaper;
 }

@@ -40,7 +40,10 @@ describe("what TypeORM writes", () => {
       `insert post {id=50,n=1,slug=#0} {n=2,slug=#1}`,
     ],
     [`INSERT INTO "comment"("id", "text", "postId") VALUES (?, ?, 1)`, `insert comment {id=#0,postid=1,text=#1}`],
-    [`INSERT INTO "post"("id", "slug") VALUES (NULL, ?) ON CONFLICT ( "slug" ) DO UPDATE SET "slug" = EXCLUDED."slug"`, "unknown"],
+    [
+      `INSERT INTO "post"("id", "slug") VALUES (NULL, ?) ON CONFLICT ( "slug" ) DO UPDATE SET "slug" = EXCLUDED."slug"`,
+      "unknown",
+    ],
     [`INSERT INTO "post"("id", "slug") VALUES (NULL, ?) ON CONFLICT DO NOTHING`, "unknown"],
     [`INSERT INTO "tag"("id") VALUES (NULL)`, "insert tag {}"],
     [`INSERT INTO "tag" DEFAULT VALUES`, "unknown"],
@@ -51,16 +54,22 @@ describe("what TypeORM writes", () => {
     [`UPDATE "post" SET "n" = "n" + 2 WHERE "id" IN (1, 2)`, "update post {id=1} {id=2} sets n"],
     [`UPDATE "post" SET "n" = 9 WHERE "slug" = ?`, "update post {slug=#0} sets n"],
     [`UPDATE "post" SET "n" = 3 WHERE "id" = 2 OR "slug" = ?`, "update post {id=2} {slug=#0} sets n"],
-    [`UPDATE "post" SET "deletedAt" = CURRENT_TIMESTAMP WHERE "id" = 1 AND "deletedAt" IS NULL`, "update post {id=1} sets deletedat"],
-    [`UPDATE "post" SET "deletedAt" = NULL WHERE "id" = 1 AND "deletedAt" IS NOT NULL`, "update post {id=1} sets deletedat"],
-    [`UPDATE "pair" SET "v" = 2 WHERE ((("a" = 1 AND "b" = ?)))`, "update pair {a=1,b=#0} sets v"],
     [
-      `DELETE FROM "pair" WHERE (("a" = 1 AND "b" = ?) OR ("a" = 2 AND "b" = ?))`,
-      "delete pair {a=1,b=#0} {a=2,b=#1}",
+      `UPDATE "post" SET "deletedAt" = CURRENT_TIMESTAMP WHERE "id" = 1 AND "deletedAt" IS NULL`,
+      "update post {id=1} sets deletedat",
     ],
+    [
+      `UPDATE "post" SET "deletedAt" = NULL WHERE "id" = 1 AND "deletedAt" IS NOT NULL`,
+      "update post {id=1} sets deletedat",
+    ],
+    [`UPDATE "pair" SET "v" = 2 WHERE ((("a" = 1 AND "b" = ?)))`, "update pair {a=1,b=#0} sets v"],
+    [`DELETE FROM "pair" WHERE (("a" = 1 AND "b" = ?) OR ("a" = 2 AND "b" = ?))`, "delete pair {a=1,b=#0} {a=2,b=#1}"],
     [`UPDATE "comment" SET "postId" = ? WHERE "id" IN (?)`, "update comment {id=#1} sets postid"],
     [`DELETE FROM "pair"`, "unknown"],
-    [`INSERT INTO "closure"("ancestor", "descendant") SELECT "ancestor", 5 FROM "closure" WHERE "descendant" = 1`, "unknown"],
+    [
+      `INSERT INTO "closure"("ancestor", "descendant") SELECT "ancestor", 5 FROM "closure" WHERE "descendant" = 1`,
+      "unknown",
+    ],
     [
       `UPDATE "nested" SET "nsleft" = CASE WHEN "nsleft" > 3 THEN "nsleft" + 2 ELSE "nsleft" END, "nsright" = "nsright" + 2 WHERE "nsright" >= 3`,
       "unknown",
@@ -75,7 +84,10 @@ describe("what TypeORM writes", () => {
       "insert post {slug=#0,version=1} {slug=#1,version=1} returning",
     ],
     [`INSERT INTO "s"."post" AS "Post"("slug") VALUES ($1) ON CONFLICT DO NOTHING RETURNING "id"`, "unknown"],
-    [`UPDATE "s"."post" SET "n" = $1, "updatedAt" = CURRENT_TIMESTAMP WHERE "id" = $2 RETURNING "updatedAt"`, "update post {id=#1} sets n,updatedat returning"],
+    [
+      `UPDATE "s"."post" SET "n" = $1, "updatedAt" = CURRENT_TIMESTAMP WHERE "id" = $2 RETURNING "updatedAt"`,
+      "update post {id=#1} sets n,updatedat returning",
+    ],
     [`UPDATE "s"."post" SET "n" = $1 WHERE "id" IN ($2, $3)`, "update post {id=#1} {id=#2} sets n"],
     [`DELETE FROM "s"."post" WHERE "id" = $1`, "delete post {id=#0}"],
     [`TRUNCATE TABLE "pair"`, "unknown"],
@@ -83,11 +95,17 @@ describe("what TypeORM writes", () => {
   it.each(postgres)("on PostgreSQL: %s", (sql, expected) => expect(read("postgres", sql)).toBe(expected));
 
   const mysql: readonly Case[] = [
-    ["INSERT INTO `post`(`id`, `slug`) VALUES (DEFAULT, ?), (?, ?) RETURNING `id`", "insert post {slug=#0} {id=#1,slug=#2} returning"],
+    [
+      "INSERT INTO `post`(`id`, `slug`) VALUES (DEFAULT, ?), (?, ?) RETURNING `id`",
+      "insert post {slug=#0} {id=#1,slug=#2} returning",
+    ],
     ["INSERT  IGNORE INTO `post`(`id`, `slug`) VALUES (DEFAULT, ?)", "unknown"],
     ["INSERT INTO `post`(`id`, `slug`) VALUES (DEFAULT, ?) ON DUPLICATE KEY UPDATE `slug` = VALUES(`slug`)", "unknown"],
     ["INSERT INTO `post`() VALUES ()", "unknown"],
-    ["UPDATE `post` SET `n` = ?, `updatedAt` = CURRENT_TIMESTAMP WHERE `id` IN (?)", "update post {id=#1} sets n,updatedat"],
+    [
+      "UPDATE `post` SET `n` = ?, `updatedAt` = CURRENT_TIMESTAMP WHERE `id` IN (?)",
+      "update post {id=#1} sets n,updatedat",
+    ],
     ["DELETE FROM `db`.`post` WHERE `id` = ?", "delete post {id=#0}"],
   ];
   it.each(mysql)("on MySQL: %s", (sql, expected) => expect(read("mysql", sql)).toBe(expected));
@@ -195,7 +213,9 @@ describe("what says no row for sure", () => {
     "id = '1' '2'",
     "id = 1 AND x ~ 'y'",
   ];
-  it.each(postgres)("PostgreSQL: WHERE %s", (where) => expect(read("postgres", `${update} WHERE ${where}`)).toBe("unknown"));
+  it.each(postgres)("PostgreSQL: WHERE %s", (where) =>
+    expect(read("postgres", `${update} WHERE ${where}`)).toBe("unknown"),
+  );
 
   const mysql: readonly string[] = [
     // With ANSI_QUOTES a column, without it a text, which is 0 as a number.

@@ -172,7 +172,7 @@ describe("PostgreSQL", () => {
     ["LISTEN t", "read"],
     ["DECLARE c CURSOR FOR SELECT 1", "read"],
     ["FETCH 1 FROM c", "read"],
-    ["UPDATE U&\"t\" SET a = 1", "unknown"],
+    ['UPDATE U&"t" SET a = 1', "unknown"],
     ["SELECT 1; $x$ open", "unknown"],
     ["UPDATE ONLY t SET a = 1", "write t"],
     ["INSERT INTO u VALUES ($$ DELETE FROM t; $$)", "write u"],
@@ -234,7 +234,9 @@ describe("MySQL and MariaDB", () => {
 
 describe("any text", () => {
   const word = fc.constantFrom(
-    ..."select with update delete insert into t set a = 1 ( ) ; , begin commit rollback to savepoint release where id for explain analyze create trigger end 'x' \"y\" `z` $1 ? -- /* */ \n".split(" "),
+    ..."select with update delete insert into t set a = 1 ( ) ; , begin commit rollback to savepoint release where id for explain analyze create trigger end 'x' \"y\" `z` $1 ? -- /* */ \n".split(
+      " ",
+    ),
   );
   const text = fc.array(word, { maxLength: 30 }).map((words) => words.join(" "));
 
@@ -261,10 +263,14 @@ describe("any text", () => {
       "/* ; */ SELECT 2 -- x\n",
     );
     fc.assert(
-      fc.property(fc.array(statement, { minLength: 1, maxLength: 4 }), fc.constantFrom(...DIALECTS), (parts, dialect) => {
-        const joined = parts.join(";");
-        expect(read(dialect, joined)).toBe(parts.map((part) => read(dialect, part)).join("; "));
-      }),
+      fc.property(
+        fc.array(statement, { minLength: 1, maxLength: 4 }),
+        fc.constantFrom(...DIALECTS),
+        (parts, dialect) => {
+          const joined = parts.join(";");
+          expect(read(dialect, joined)).toBe(parts.map((part) => read(dialect, part)).join("; "));
+        },
+      ),
     );
   });
 

@@ -32,7 +32,7 @@ describe("what is the same in every dialect", () => {
     ["", ""],
     [" \t\r\n\f", ""],
     ["SELECT Id\nFROM\tProduct", "select id from product"],
-    ['UPDATE a SET b = 1, c=2.5', "update a set b = 1 , c = 2.5"],
+    ["UPDATE a SET b = 1, c=2.5", "update a set b = 1 , c = 2.5"],
     ["'it''s'", "'it's'"],
     ["''''", "'''"],
     ["''", "''"],
@@ -48,7 +48,7 @@ describe("what is the same in every dialect", () => {
     ["ärger = 'Übermut'", "ärger = 'Übermut'"],
     ["'open", "unknown"],
     ["a 'closed' 'open", "unknown"],
-    ["'closed'''", "'closed''" ],
+    ["'closed'''", "'closed''"],
     // A driver that ends the text here would run less than is read.
     ["UPDATE t SET a = 1\0 WHERE id = 5", "unknown"],
   ];
@@ -127,7 +127,7 @@ describe("MySQL and MariaDB", () => {
   const cases: readonly Case[] = [
     ["`a b` `c``d`", "<a b> <c`d>"],
     // A name or a text: ANSI_QUOTES decides.
-    ['"a" \'b\'', "~a~ 'b'"],
+    ["\"a\" 'b'", "~a~ 'b'"],
     ["`back\\` x", "<back\\> x"],
     ["'a\\'b'", "unknown"],
     ['"a\\"b"', "unknown"],
@@ -160,7 +160,21 @@ describe("MySQL and MariaDB", () => {
 describe("any text", () => {
   const piece = fc.oneof(
     fc.constantFrom(..."'\"`[]$?:@;()\\#-/*! \n\r,.=".split("")),
-    fc.constantFrom("--", "/*", "*/", "$$", "$a$", "E'", "U&'", "??", "UPDATE t SET a = 1", "WHERE id = 1", " OR ", "\0", "/*!50000"),
+    fc.constantFrom(
+      "--",
+      "/*",
+      "*/",
+      "$$",
+      "$a$",
+      "E'",
+      "U&'",
+      "??",
+      "UPDATE t SET a = 1",
+      "WHERE id = 1",
+      " OR ",
+      "\0",
+      "/*!50000",
+    ),
     fc.string({ unit: "binary", maxLength: 5 }),
   );
   const text = fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join(""));
@@ -175,7 +189,7 @@ describe("any text", () => {
     );
   });
 
-  const length = 2_000_000;
+  const length = 400_000;
   const long: readonly (readonly [string, string])[] = [
     ["a string", `'${"x".repeat(length)}'`],
     ["doubled quotes", `'${"''".repeat(length / 2)}'`],
@@ -197,7 +211,7 @@ describe("any text", () => {
       const begin = performance.now();
       tokenize(sql, dialect);
       // A tenth of a second is usual; what grows with the square of the length takes minutes.
-      expect(performance.now() - begin).toBeLessThan(5000);
+      expect(performance.now() - begin).toBeLessThan(4000);
     }
   });
 });

@@ -1,0 +1,111 @@
+import type { QueryRunner } from "typeorm";
+import type { ChangeSet } from "./change-set";
+import type { CommitProtocol, HeldLock } from "./commit-protocol";
+import { planWrite, type KeyTagReader, type WritePlan } from "./lock-planner";
+import { isRefusal } from "./refusal";
+import { readKeyTags } from "./row-reader";
+import type { TransactionJournal } from "./transaction-journal";
+import { readCommitted, writeThroughEntries, type CommittedRows, type WriteThroughOptions } from "./write-through";
+
+/** Sends a statement as its caller wrote it. */
+export type Send<Result> = () => Promise<Result>;
+
+/** Sends what commits, a COMMIT or a statement outside of a transaction: LOCK before it, UNLOCK after it. */
+export class LockedSender {
+  constructor(
+    private readonly protocol: CommitProtocol,
+    private readonly writeThrough: WriteThroughOptions,
+  ) {}
+
+  /** A statement that commits by itself: LOCK, statement, UNLOCK. */
+  async alone<Result>(
+    runner: QueryRunner,
+    journal: TransactionJournal,
+    changes: ChangeSet,
+    send: Send<Result>,
+  ): Promise<Result> {
+    const plan = await planWrite(changes, undefined);
+    if (plan.tags.length === 0) return send();
+    const held = await this.protocol.lock(plan);
+    // On a shared connection somebody else may have begun a transaction meanwhile: then this is part of it.
+    if (journal.isOpen()) journal.record(changes);
+    return this.under(runner, journal, plan, held, () => journal.during(changes, send));
+  }
+
+  /** LOCK all that the journal holds, then COMMIT or whatever may be one, then UNLOCK. */
+  async commit<Result>(runner: QueryRunner, journal: TransactionJournal, send: Send<Result>): Promise<Result> {
+    const keyTags: KeyTagReader = (changes, rows) => readKeyTags(runner, changes, rows);
+    let held: HeldLock | undefined;
+    try {
+      for (;;) {
+        const { version } = journal;
+        const plan = await planWrite(journal.pending(), keyTags);
+        if (plan.tags.length === 0 && held === undefined) {
+          if (journal.version === version) return await send();
+          continue;
+        }
+        held = await this.protocol.lock(plan, held);
+        // More was written while we waited, or the wait was too long for the lock: once more.
+        if (journal.version !== version || !this.protocol.isFresh(held)) continue;
+        const current = held;
+        held = undefined;
+        return await this.under(runner, journal, plan, current, send);
+      }
+    } finally {
+      if (held !== undefined) await this.protocol.release(held, "rolled-back", "not committed");
+    }
+  }
+
+  /** For a write whose transaction may have ended before it arrived: invalidates at once, before its caller hears of it. */
+  async makeUpFor(changes: ChangeSet): Promise<void> {
+    const plan = await planWrite(changes, undefined);
+    if (plan.tags.length > 0) await this.protocol.invalidate(plan.tags, plan.cause);
+  }
+
+  private async under<Result>(
+    runner: QueryRunner,
+    journal: TransactionJournal,
+    plan: WritePlan,
+    held: HeldLock,
+    send: Send<Result>,
+  ): Promise<Result> {
+    const stop = this.protocol.keepAlive(held);
+    let outcome: "committed" | "failed" | "unknown" = "committed";
+    let committed: CommittedRows[] = [];
+    const release = async () => {
+      stop();
+      await this.protocol.release(held, outcome, plan.cause, (token) =>
+        writeThroughEntries(committed, held, token, this.writeThrough),
+      );
+    };
+    try {
+      const result = await send();
+      if (held.locked && plan.writeThrough.length > 0) committed = await this.committedRows(runner, journal, plan);
+      return result;
+    } catch (error) {
+      outcome = isRefusal(error) ? "failed" : "unknown";
+      throw error;
+    } finally {
+      // A COMMIT that is under way may hold this statement too, if it came first after all: the lock must cover both. Nobody
+      // waits for that COMMIT here, since it may be waiting for this.
+      if (journal.ending > 0) void journal.ended().then(release);
+      else await release();
+    }
+  }
+
+  /** Nothing, rather than rows that a transaction on the same connection has not committed. */
+  private async committedRows(
+    runner: QueryRunner,
+    journal: TransactionJournal,
+    plan: WritePlan,
+  ): Promise<CommittedRows[]> {
+    if (journal.isOpen() || journal.ending > 0) return [];
+    const { begun } = journal;
+    try {
+      const rows = await readCommitted(runner, plan.writeThrough);
+      return journal.begun === begun ? rows : [];
+    } catch {
+      return [];
+    }
+  }
+}
