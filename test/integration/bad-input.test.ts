@@ -525,7 +525,13 @@ describe("a store with foreign values, or none", () => {
       const dataSource = await sqlite.open([Plain]);
       await dataSource.getRepository(Plain).save({ name: "right" });
       const store = new RedisStore(client);
-      const cache = await attachCache(dataSource, { store, namespace: "bad", lockTtl: 60, storeTimeout: 29 });
+      const cache = await attachCache(dataSource, {
+        store,
+        namespace: "bad",
+        lockTtl: 60,
+        storeTimeout: 29,
+        logger: { warn: () => undefined },
+      });
       await quarantineOver(store, ["plain"]);
       const plains = cache.repository(Plain);
       const count = () => plains.countBy({ name: "right" });

@@ -2,15 +2,24 @@ import {
   ChildEntity,
   Column,
   DataSource,
+  DeleteDateColumn,
   Entity,
   EntitySchema,
   Equal,
+  JoinColumn,
+  JoinTable,
+  ManyToMany,
   ManyToOne,
+  OneToOne,
+  PrimaryColumn,
   PrimaryGeneratedColumn,
   TableInheritance,
+  ViewColumn,
+  ViewEntity,
   type EntityTarget,
   type FindManyOptions,
   type ObjectLiteral,
+  type Repository,
 } from "typeorm";
 import { CacheKey, Cached, type CacheOptions, type CoherentCache } from "typeorm-coherent";
 import { attachMemory, countStatements } from "../support/cache-harness";
@@ -206,3 +215,196 @@ describeEachDatabase("what is cached", (database) => {
     expect(() => cache.repository(Animal)).toThrow(expect.objectContaining({ code: "CLOSED" }));
   });
 });
+
+class Place {
+  @CacheKey() @ManyToOne(() => Aisle, { nullable: true }) aisle!: Aisle | null;
+  @Column({ length: 5 }) slot!: string;
+}
+
+@Entity()
+@Cached()
+class Aisle {
+  @PrimaryGeneratedColumn() id!: number;
+  @Column({ length: 20, unique: true }) code!: string;
+  @DeleteDateColumn() deletedAt!: Date | null;
+}
+
+/** Its primary key is a relation, and so is that of what refers to it. */
+@Entity()
+@Cached()
+class AisleMap {
+  @PrimaryColumn() aisleId!: number;
+  @OneToOne(() => Aisle) @JoinColumn({ name: "aisleId" }) aisle!: Aisle;
+  @Column({ length: 40 }) drawing!: string;
+}
+
+@Entity()
+@Cached()
+@CacheKey(["place.aisle", "place.slot"])
+class Box {
+  @PrimaryGeneratedColumn() id!: number;
+  @Column(() => Place) place!: Place;
+  @CacheKey() @OneToOne(() => Aisle, { nullable: true }) @JoinColumn() reservedFor!: Aisle | null;
+  @CacheKey()
+  @ManyToOne(() => Aisle, { nullable: true })
+  @JoinColumn({ referencedColumnName: "code" })
+  byCode!: Aisle | null;
+  @ManyToMany(() => Aisle) @JoinTable() seenIn!: Aisle[];
+}
+
+@ViewEntity({ expression: "SELECT 1 AS one" })
+class OneRow {
+  @ViewColumn() one!: number;
+}
+
+interface Parcel {
+  id: number;
+  to: { zip: string };
+  box: Box;
+}
+const ParcelSchema = new EntitySchema<Parcel>({
+  name: "Parcel",
+  columns: { id: { type: Number, primary: true, generated: true } },
+  embeddeds: {
+    to: { schema: new EntitySchema<Parcel["to"]>({ name: "To", columns: { zip: { type: String, length: 10 } } }) },
+  },
+  relations: { box: { type: "many-to-one", target: "Box", joinColumn: true, nullable: true } },
+});
+
+describeEachDatabase("keys of relations, and what a cache leaves behind", (database) => {
+  const entities = [Box, Aisle, AisleMap, OneRow, ParcelSchema];
+  let dataSource: DataSource;
+  let cache: CoherentCache;
+  let statements: ReturnType<typeof countStatements>;
+  beforeEach(async () => {
+    dataSource = await database.open(entities);
+    cache = await attachMemory(dataSource, { entities: { Parcel: { keys: ["to.zip", "box"] } } });
+    statements = countStatements(dataSource);
+    await dataSource.getRepository(Aisle).save([{ code: "one" }, { code: "two" }]);
+    await dataSource.getRepository(AisleMap).save([{ aisleId: 1, drawing: "first" }]);
+    await dataSource.getRepository(Box).save([
+      { place: { aisle: { id: 1 }, slot: "a" }, reservedFor: { id: 1 }, byCode: { code: "one" } },
+      { place: { aisle: { id: 1 }, slot: "b" }, reservedFor: { id: 2 }, byCode: { code: "two" } },
+    ]);
+    await dataSource.getRepository(ParcelSchema).save([{ to: { zip: "8000" }, box: { id: 1 } as Box }]);
+  });
+  afterEach(() => database.cleanup());
+
+  type Read = [string, (from: (target: EntityTarget<ObjectLiteral>) => Repository<ObjectLiteral>) => Promise<unknown>];
+  const reads: Read[] = [
+    ["a relation inside of an embedded class", (from) => from(Box).findBy({ place: { aisle: { id: 1 } } })],
+    ["the same by Equal", (from) => from(Box).findBy({ place: { aisle: Equal(1) } })],
+    [
+      "a composite key of a relation and a column",
+      (from) => from(Box).findBy({ place: { slot: "a", aisle: { id: 1 } } }),
+    ],
+    ["a one-to-one relation", (from) => from(Box).findOneBy({ reservedFor: { id: 2 } })],
+    ["a list by a one-to-one relation", (from) => from(Box).findBy({ reservedFor: { id: 1 } })],
+    ["a relation by another column than the primary key", (from) => from(Box).findBy({ byCode: { code: "one" } })],
+    ["whether a row of a relation is there", (from) => from(Box).existsBy({ reservedFor: { id: 1 } })],
+    ["a count by relation", (from) => from(Box).countBy({ place: { aisle: { id: 1 } } })],
+    ["a primary key that is a relation", (from) => from(AisleMap).findOneBy({ aisle: { id: 1 } })],
+    ["the same by its column", (from) => from(AisleMap).findOneBy({ aisleId: 1 })],
+    ["EntitySchema: an embedded column", (from) => from(ParcelSchema).findBy({ to: { zip: "8000" } })],
+    ["EntitySchema: a relation", (from) => from(ParcelSchema).findBy({ box: { id: 1 } })],
+  ];
+
+  it.each(reads)("%s: served, and right after every write of either side", async (_, read) => {
+    const cached = () => read((target) => cache.repository(target));
+    const plain = () => read((target) => dataSource.getRepository(target));
+    const writes: (() => Promise<unknown>)[] = [
+      () => Promise.resolve(),
+      () => dataSource.getRepository(Aisle).softDelete(1),
+      () => dataSource.getRepository(Aisle).restore(1),
+      () => dataSource.getRepository(Aisle).softRemove({ id: 2, code: "two" }),
+      () => dataSource.getRepository(Aisle).recover({ id: 2, code: "two" }),
+      () => dataSource.getRepository(Box).save({ id: 2, place: { slot: "a" } }),
+      () => dataSource.getRepository(Box).save({ id: 1, place: { aisle: { id: 2 } }, byCode: { code: "two" } }),
+      () => dataSource.createQueryBuilder().relation(Box, "reservedFor").of(1).set(null),
+      () => dataSource.createQueryBuilder().relation(Box, "reservedFor").of(2).set(1),
+      () => dataSource.getRepository(ParcelSchema).save({ id: 1, to: { zip: "9000" }, box: { id: 2 } as Box }),
+      () => dataSource.getRepository(ParcelSchema).save({ to: { zip: "8000" }, box: { id: 1 } as Box }),
+      () => dataSource.getRepository(AisleMap).save({ aisleId: 1, drawing: "second" }),
+      () => dataSource.getRepository(AisleMap).delete({ aisleId: 1 }),
+    ];
+    for (const write of writes) {
+      await write();
+      const expected = await plain();
+      expect(await cached()).toEqual(expected);
+      statements.reset();
+      expect(await cached()).toEqual(expected);
+      expect(statements.selects).toEqual([]);
+    }
+  });
+
+  it("a relation of a relation is TypeORM's: its third table is not followed", async () => {
+    const where = { box: { reservedFor: { id: 1 } } };
+    expect(await cache.explain<Parcel>("Parcel", "find", { where })).toEqual({ cacheable: false, reason: "where" });
+    expect(await cache.repository<Parcel>(ParcelSchema).findBy(where)).toHaveLength(1);
+  });
+
+  it("all entities: views and join tables are none of them", async () => {
+    await cache.close();
+    cache = await attachMemory(dataSource, { entities: "all" });
+    expect(() => cache.repository(OneRow)).toThrow(expect.objectContaining({ code: "NOT_CACHED" }));
+    expect(() => cache.repository("box_seen_in_aisle")).toThrow(expect.objectContaining({ code: "NOT_CACHED" }));
+    expect(cache.repository(ParcelSchema)).toBeDefined();
+    const boxes = cache.repository(Box);
+    await boxes.findOneBy({ id: 1 });
+    await dataSource.createQueryBuilder().relation(Box, "seenIn").of(1).add(2);
+    expect(await boxes.findOne({ where: { id: 1 }, relations: { seenIn: true } })).toMatchObject({
+      seenIn: [{ id: 2 }],
+    });
+  });
+
+  it("two data sources at once know nothing of each other", async () => {
+    const other = await database.open(entities);
+    const otherCache = await attachMemory(other, { entities: { Box: { strategy: "write-through" } } });
+    await other.getRepository(Aisle).save({ code: "other" });
+    for (const one of [cache, otherCache]) await one.repository(Aisle).findOneBy({ id: 1 });
+    expect(await cache.repository(Aisle).findOneBy({ id: 1 })).toMatchObject({ code: "one" });
+    expect(await otherCache.repository(Aisle).findOneBy({ id: 1 })).toMatchObject({ code: "other" });
+    await other.getRepository(Aisle).update(1, { code: "changed" });
+    expect(await cache.explain(Aisle, "findOne", { where: { id: 1 } })).toMatchObject({ present: [true] });
+    expect(await otherCache.repository(Aisle).findOneBy({ id: 1 })).toMatchObject({ code: "changed" });
+    expect(otherCache.stats().locks).toBeGreaterThan(cache.stats().locks - cache.stats().locks);
+    await otherCache.close();
+    expect(await cache.repository(Aisle).findOneBy({ id: 1 })).toMatchObject({ code: "one" });
+    expect(cache.stats().hits).toBe(2);
+  });
+
+  it("close() and destroy() leave the data source as they found it", async () => {
+    await cache.close();
+    const trace = () => ({
+      dataSource: Object.getOwnPropertyNames(dataSource).sort(),
+      driver: Object.getOwnPropertyNames(dataSource.driver).sort(),
+      subscribers: [...dataSource.subscribers],
+      runner: ownMethods(dataSource.createQueryRunner()),
+    });
+    const before = trace();
+    cache = await attachMemory(dataSource);
+    expect(trace()).not.toEqual(before);
+    await cache.repository(Aisle).findOneBy({ id: 1 });
+    await cache.close();
+    expect(trace()).toEqual(before);
+    // Statements pass unobserved again.
+    await dataSource.getRepository(Aisle).save({ code: "later" });
+    expect(cache.stats().locks).toBe(0);
+
+    cache = await attachMemory(dataSource);
+    await cache.repository(Aisle).findOneBy({ id: 1 });
+    await dataSource.destroy();
+    expect(() => cache.repository(Aisle)).toThrow(expect.objectContaining({ code: "CLOSED" }));
+    await dataSource.initialize();
+    expect(dataSource.subscribers).toEqual([]);
+    const again = await attachMemory(dataSource);
+    expect(again.repository(Aisle)).not.toBe(undefined);
+    await again.close();
+  });
+});
+
+function ownMethods(object: object): string[] {
+  return Object.entries(object)
+    .filter(([, value]) => typeof value === "function")
+    .map(([name]) => name);
+}

@@ -28,7 +28,7 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("the capture of the epoch at LOCK: taken at UNLOCK", writtenThrough(1, FEW), { captureEpoch: "at unlock" }),
   mutant("no write-through after ROLLBACK", writtenThrough(1, { ...FEW, rollbacks: true }), { writeAfterRollback: true }),
   mutant("the mark that is nobody's after two holders", statements(1, FEW), { sharedMark: false }),
-  mutant("a renewal that never brings back its mark", writtenThrough(1, FEW), { renewalKeepsMark: false }),
+  mutant("no write-through after a renewal", writtenThrough(1, FEW), { writeAfterRenewal: true }),
   mutant("an UNLOCK that takes the mark of others too", slow(statements(1, FEW)), { unlockTakesMark: false }),
   mutant("the comparison of T:* before row tags are filled under", byKey(1, "any-row", FEW), { compareAnyRow: false }),
   mutant("the comparison of tokens before a load is joined", shared(2, "any-row", FEW), { compareBeforeJoin: false }),

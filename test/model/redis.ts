@@ -32,19 +32,8 @@ export class RedisModel {
     for (const tag of tags) this.answers.push(quarantined ? is.WITHHELD : this.tokenOf(state, tag));
   }
 
-  /**
-   * Locks tags of one group, or locks them again, and captures the tokens of others.
-   *
-   * @param renews what was captured at an earlier LOCK stays in use
-   */
-  lock(
-    state: State,
-    writer: number,
-    group: number,
-    tags: readonly number[],
-    captured: readonly number[],
-    renews = false,
-  ): void {
+  /** Locks tags of one group, or renews their lock, and captures the tokens of others. */
+  lock(state: State, writer: number, group: number, tags: readonly number[], captured: readonly number[]): void {
     const { at } = this;
     const { rules } = this.scenario;
     const begins = state[at.quarantine(group)] === is.NO_GUARD;
@@ -64,8 +53,7 @@ export class RedisModel {
         else state[at.record(tag, other)] = 0;
       }
       const mark = is.markOf(writer);
-      const again = renewed || (renews && rules.renewalKeepsMark);
-      const doubtful = shared || (again && state[at.tag(tag)] !== mark);
+      const doubtful = shared || (renewed && state[at.tag(tag)] !== mark);
       state[at.tag(tag)] = doubtful && rules.sharedMark ? is.NOBODYS_MARK : mark;
       if (rules.guard) state[at.record(tag, writer)] = 1;
     }

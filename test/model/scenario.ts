@@ -97,8 +97,11 @@ export interface Rules {
   readonly captureEpoch: "at lock" | "at unlock";
   /** Whether a LOCK that finds a live holder, or is renewed after one, leaves a mark that is nobody's. */
   readonly sharedMark: boolean;
-  /** Whether a renewal never writes a mark that is not there any more, though the guard may have lost the lock. */
-  readonly renewalKeepsMark: boolean;
+  /**
+   * Whether a writer that has renewed its lock writes through. The lock may have been lost before, together with every
+   * trace of another who came and went, and the row have been read back before that.
+   */
+  readonly writeAfterRenewal: boolean;
   /** Whether UNLOCK takes away the mark also of a tag that others hold. */
   readonly unlockTakesMark: boolean;
   /** Whether COMMIT goes out only while its lock is young. */
@@ -123,7 +126,7 @@ export const PROTOCOL: Rules = Object.freeze({
   compareBeforeWrite: true,
   captureEpoch: "at lock",
   sharedMark: true,
-  renewalKeepsMark: true,
+  writeAfterRenewal: false,
   unlockTakesMark: true,
   commitWhileYoung: true,
   writeAfterRollback: false,

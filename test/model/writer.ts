@@ -99,7 +99,8 @@ class WriterSteps {
     const stands = state[this.first]!;
     if (stands !== Writer.LOCKED && stands !== Writer.COMMITTED && stands !== Writer.REREAD) return false;
     if (state[at.lock(group, this.writer)] === is.UNLOCKED) return false;
-    redis.lock(state, this.writer, group, inGroup(scenario, group, this.write.tags), [], true);
+    redis.lock(state, this.writer, group, inGroup(scenario, group, this.write.tags), []);
+    if (this.write.through && !scenario.rules.writeAfterRenewal) state[this.first + at.captured] = is.WITHHELD;
     return true;
   }
 
