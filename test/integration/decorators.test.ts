@@ -268,7 +268,7 @@ const ParcelSchema = new EntitySchema<Parcel>({
   embeddeds: {
     to: { schema: new EntitySchema<Parcel["to"]>({ name: "To", columns: { zip: { type: String, length: 10 } } }) },
   },
-  relations: { box: { type: "many-to-one", target: "Box", joinColumn: true, nullable: true } },
+  relations: { box: { type: "many-to-one", target: () => Box, joinColumn: true, nullable: true } },
 });
 
 describeEachDatabase("keys of relations, and what a cache leaves behind", (database) => {

@@ -314,8 +314,8 @@ describe("the API, asked for what is not there or makes no sense,", () => {
     ["POST", "/orders", { customerId: 4711, lines: [{ sku: "KIT-001", quantity: 1 }] }],
     ["POST", "/orders", { customerId: 7, lines: [{ sku: "NONE", quantity: 1 }] }],
     ["GET", "/nowhere"],
-  ] as Request[])("answers %s %s %j with 404", async (method, url, payload) => {
-    const [status, cache, body] = await send(method, url, payload);
+  ] as Request[])("answers 404 to %s %s %j", async (...request) => {
+    const [status, cache, body] = await send(...request);
     expect([status, body]).toEqual([404, expect.objectContaining({ message: expect.any(String) })]);
     expect(["miss", "bypass"]).toContain(cache);
   });
@@ -335,7 +335,7 @@ describe("the API, asked for what is not there or makes no sense,", () => {
     ["GET", "/cache/explain"],
     ["GET", "/cache/explain?entity=Invoice&id=1"],
     ["GET", "/cache/explain?entity=Product&colour=red"],
-  ] as Request[])("answers %s %s %j with 400", async (method, url, payload) => {
-    expect(await send(method, url, payload)).toEqual([400, "bypass", expect.objectContaining({ statusCode: 400 })]);
+  ] as Request[])("answers 400 to %s %s %j", async (...request) => {
+    expect(await send(...request)).toEqual([400, "bypass", expect.objectContaining({ statusCode: 400 })]);
   });
 });

@@ -27,7 +27,8 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("the comparison before write-through", writtenThrough(1, FEW), { compareBeforeWrite: false }),
   mutant("the capture of the epoch at LOCK: taken at UNLOCK", writtenThrough(1, FEW), { captureEpoch: "at unlock" }),
   mutant("no write-through after ROLLBACK", writtenThrough(1, { ...FEW, rollbacks: true }), { writeAfterRollback: true }),
-  mutant("the mark that is nobody's after two holders", statements(1, FEW), { sharedMark: false }),
+  // Each of these two covers for the other, as long as no lock is lost.
+  mutant("both marks that tell of another holder", statements(1, FEW), { sharedMark: false, unlockTakesMark: false }),
   mutant("no write-through after a renewal", writtenThrough(1, FEW), { writeAfterRenewal: true }),
   mutant("an UNLOCK that takes the mark of others too", slow(statements(1, FEW)), { unlockTakesMark: false }),
   mutant("the comparison of T:* before row tags are filled under", byKey(1, "any-row", FEW), { compareAnyRow: false }),

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "@jest/globals";
+import { Canonical } from "./canonical";
+import { explore, textOf } from "./explorer";
+import { Layout } from "./state";
+import { byKey, invalidated, keyByKey, shared, statements, twoGroups } from "./scenarios";
+
+/** Small enough to be explored with nothing left out. */
+const CALM = { crashes: 1, rollbacks: false, evictions: 0, flushes: 0 };
+const ONE_LOSS = { ...CALM, crashes: 0, evictions: 1 };
+
+describe("what the explorer drops from states", () => {
+  it.each([
+    invalidated(2, ONE_LOSS),
+    statements(1, ONE_LOSS),
+    byKey(1, "any-row", CALM),
+    byKey(1, "hints", CALM),
+    shared(2, "any-row", CALM),
+    keyByKey(1, CALM),
+    twoGroups(1, "at once", ONE_LOSS),
+  ])("makes no difference: $name", (scenario) => {
+    const reduced = explore(scenario);
+    const plain = explore(scenario, "names");
+    expect([plain.violation, reduced.violation]).toEqual([undefined, undefined]);
+
+    const at = new Layout(scenario);
+    const canonical = new Canonical(scenario, at);
+    const state = Buffer.alloc(at.size);
+    const remain = new Set(
+      plain.states.map((text) => {
+        state.write(text, "latin1");
+        canonical.apply(state);
+        return textOf(state);
+      }),
+    );
+    const seen = new Set(reduced.states);
+    expect([...remain].filter((text) => !seen.has(text))).toEqual([]);
+    expect(plain.states.length).toBeGreaterThan(reduced.states.length);
+  });
+});
