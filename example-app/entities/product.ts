@@ -4,7 +4,7 @@ import { Category } from "./category";
 
 /**
  * Read all the time and written with every order. Written through: after a COMMIT the new row is in the cache under its id,
- * its sku and its place in the category, all three of them unique, and the next reader finds it there.
+ * and under its sku and its place in the category where it was looked up by them before; the next reader finds it there.
  */
 @Entity()
 @Index(["categoryId", "slug"], { unique: true })

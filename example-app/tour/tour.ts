@@ -139,13 +139,15 @@ export class Tour {
 
   private async both(read: (shop: Shop) => Promise<unknown>) {
     const { watch, shop, plain: plainShop } = this.open;
+    // A read that fails is a step that went wrong, not the end of the tour.
+    const attempt = (from: Shop) => read(from).catch((error: unknown) => error);
     const trace = newTrace();
     let start = performance.now();
-    const served = await watch.run(trace, () => read(shop));
+    const served = await watch.run(trace, () => attempt(shop));
     const micros = (performance.now() - start) * 1000;
     const plainTrace = newTrace();
     start = performance.now();
-    const plain = await watch.run(plainTrace, () => read(plainShop));
+    const plain = await watch.run(plainTrace, () => attempt(plainShop));
     return { served, trace, micros, plain, plainTrace, plainMicros: (performance.now() - start) * 1000 };
   }
 }
@@ -170,6 +172,16 @@ function count(statements: readonly string[]): string {
   return counts.map(([number, verb]) => `${number} ${verb}`).join(", ") || "no statement";
 }
 
+/** Both values from shortly before the first character that differs. */
 function difference(served: unknown, plain: unknown): string {
-  return `served ${JSON.stringify(served)}, but the database has ${JSON.stringify(plain)}`;
+  const [left, right] = [textOf(served), textOf(plain)];
+  let at = 0;
+  while (at < left.length && left[at] === right[at]) at += 1;
+  const from = Math.max(0, at - 30);
+  const excerpt = (text: string) => `${from > 0 ? "…" : ""}${text.slice(from, at + 30)}`;
+  return `served ${excerpt(left)}, but the database has ${excerpt(right)}`;
+}
+
+function textOf(value: unknown): string {
+  return value instanceof Error ? String(value) : (JSON.stringify(value) ?? "nothing");
 }

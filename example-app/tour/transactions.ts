@@ -27,6 +27,7 @@ export async function transactions(tour: Tour): Promise<void> {
   await tour.read("product 17: two fewer in stock", "hit", (shop) => shop.product(17));
   await tour.read("product 42: one fewer", "hit", (shop) => shop.product(42));
   await tour.read("orders of customer 7: one more", "miss", (shop) => shop.latestOrders(7));
+  await tour.read("orders of customer 7 again", "hit", (shop) => shop.latestOrders(7));
   await tour.read("orders of customer 8: not touched", "hit", (shop) => shop.latestOrders(8));
 
   tour.report.section(

@@ -7,7 +7,7 @@ export async function writing(tour: Tour): Promise<void> {
 
   tour.report.section(
     "A write that goes through: products",
-    "After COMMIT the new row is in the cache as the database has it, so the next read by id is a hit. Whatever else depended on the old row is invalidated. Tags say on what: product|id=17 is that row, product|* any row, product| the whole table. A miss is stale if there was an entry, and absent if there was none.",
+    "After COMMIT the new row is in the cache as the database has it, so the next read is a hit, by any unique key that it was looked up by before. Whatever else depended on the old row is invalidated. Tags say on what: product|id=17 is that row, product|* any row, product| the whole table. A miss is stale if there was an entry, and absent if there was none.",
   );
   const dearer = { priceCents: priceCents + 200 };
   await tour.write("product 17 costs 2.00 more", "committed", (shop) => shop.changeProduct(17, dearer), {

@@ -46,10 +46,10 @@ export function decodeRaw(encoded: unknown): unknown {
 }
 
 function encodeObject(value: object): unknown {
-  if (value instanceof Date) return ["d", Number.isNaN(value.getTime()) ? null : value.getTime()];
+  if (isPlainDate(value)) return ["d", Number.isNaN(value.getTime()) ? null : value.getTime()];
   if (Buffer.isBuffer(value)) return ["b", value.toString("base64")];
   if (isPureJson(value)) return ["j", value];
-  if (Array.isArray(value)) return ["a", value.map(encodeRaw)];
+  if (isDense(value)) return ["a", value.map(encodeRaw)];
   throw new UnencodableValue(`An object of class ${value.constructor?.name ?? "?"} came from the driver.`);
 }
 
@@ -58,8 +58,18 @@ function isPureJson(value: unknown): boolean {
   if (value === null || typeof value === "string" || typeof value === "boolean") return true;
   if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0);
   if (typeof value !== "object") return false;
-  if (Array.isArray(value)) return value.every(isPureJson) && Object.keys(value).length === value.length;
+  if (Array.isArray(value)) return isDense(value) && value.every(isPureJson);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype || ("toJSON" in value && typeof value.toJSON === "function")) return false;
   return Object.getOwnPropertySymbols(value).length === 0 && Object.values(value).every(isPureJson);
+}
+
+/** Of no class of its own: an instance of that would not come back. */
+function isPlainDate(value: object): value is Date {
+  return value instanceof Date && Object.getPrototypeOf(value) === Date.prototype;
+}
+
+/** Without holes, and without properties besides its items. */
+function isDense(value: unknown): value is unknown[] {
+  return Array.isArray(value) && Object.keys(value).length === value.length && Object.values(value).length === value.length;
 }

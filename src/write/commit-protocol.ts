@@ -76,13 +76,24 @@ export class CommitProtocol {
     return !held.locked || this.options.clock.monotonic() - held.since < this.options.lockTtl / 2;
   }
 
-  /** Keeps a lock alive while its COMMIT or statement is under way; the returned function stops that. */
-  keepAlive(held: HeldLock): () => void {
-    if (!held.locked) return () => undefined;
-    const renew = () => void this.options.store.lock([...held.tags], held.holder, []).catch(() => undefined);
-    const timer = setInterval(renew, this.options.lockTtl / 3);
+  /**
+   * Keeps a lock alive while its COMMIT or statement is under way.
+   *
+   * @returns a function that stops that and says whether the lock was renewed. Then nothing may be written through: the lock
+   *   may have been lost before, with every trace of another writer who came and went, and the row have been read before that.
+   */
+  keepAlive(held: HeldLock): () => boolean {
+    if (!held.locked) return () => false;
+    let renewed = false;
+    const timer = setInterval(() => {
+      renewed = true;
+      this.options.store.lock([...held.tags], held.holder, []).catch(() => undefined);
+    }, this.options.lockTtl / 3);
     timer.unref();
-    return () => clearInterval(timer);
+    return () => {
+      clearInterval(timer);
+      return renewed;
+    };
   }
 
   /**

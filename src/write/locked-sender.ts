@@ -73,9 +73,9 @@ export class LockedSender {
     let outcome: "committed" | "failed" | "unknown" = "committed";
     let committed: CommittedRows[] = [];
     const release = async () => {
-      stop();
+      const renewed = stop();
       await this.protocol.release(held, outcome, plan.cause, (token) =>
-        writeThroughEntries(committed, held, token, this.writeThrough),
+        renewed ? [] : writeThroughEntries(committed, held, token, this.writeThrough),
       );
     };
     try {

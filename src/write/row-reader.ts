@@ -59,7 +59,10 @@ export async function readEntityRows(
     });
     const query = runner.manager.createQueryBuilder(model.metadata.target, ALIAS, runner);
     found.push(
-      ...(await query.setFindOptions({ loadEagerRelations: false, cache: false }).andWhere(where, parameters).getRawMany<RawRow>()),
+      ...(await query
+        .setFindOptions({ loadEagerRelations: false, cache: false })
+        .andWhere(where, parameters)
+        .getRawMany<RawRow>()),
     );
   }
   return found;

@@ -26,6 +26,7 @@ import {
   type EntityCacheOptions,
   type Store,
 } from "typeorm-coherent";
+import type * as Coherent from "typeorm-coherent";
 import { quarantineOver } from "../support/cache-harness";
 import { databases, type Entities, type TestDatabase } from "../support/databases";
 import { startRedis, until } from "../support/redis-server";
@@ -148,7 +149,7 @@ describe("decorators that cannot be meant", () => {
   it("@Cached on a class that is no entity", async () => {
     await jest.isolateModulesAsync(async () => {
       // In a registry of its own: the class stays decorated for as long as its process lives.
-      const isolated = jest.requireActual<typeof import("typeorm-coherent")>("typeorm-coherent");
+      const isolated = jest.requireActual<typeof Coherent>("typeorm-coherent");
       class NoEntity {}
       isolated.Cached()(NoEntity);
       const work = isolated.attachCache(await sqlite.open([Plain]));

@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import { Column, Entity, PrimaryGeneratedColumn, type DataSource } from "typeorm";
+import { Column, DataSource, Entity, PrimaryGeneratedColumn } from "typeorm";
 import { attachCache, Cached, LockError, RedisStore, type CacheOptions, type CoherentCache } from "typeorm-coherent";
 import { quarantineOver } from "../support/cache-harness";
 import { describeEachDatabase } from "../support/databases";
@@ -47,9 +47,8 @@ describeEachDatabase("when Redis is away", (database) => {
   beforeEach(async () => {
     server = await startRedis();
     const options = await database.options([Account], { file: true });
-    const { DataSource: Source } = jest.requireActual<typeof import("typeorm")>("typeorm");
-    dataSource = await new Source(options).initialize();
-    other = await new Source({ ...options, synchronize: false }).initialize();
+    dataSource = await new DataSource(options).initialize();
+    other = await new DataSource({ ...options, synchronize: false }).initialize();
     await dataSource.getRepository(Account).save({ balance: 1 });
   });
   afterEach(async () => {

@@ -138,7 +138,7 @@ describeEachDatabase("what is cached", (database) => {
     const shelves = cache.repository(Shelf);
     await shelves.save([{ shop: { id: 1 } }, { shop: { id: 1 } }, { shop: { id: 2 } }]);
     expect(await expectCached(Shelf, { where: { shop: { id: 1 } } })).toHaveLength(2);
-    expect(await expectCached(Shelf, { where: { shop: Equal(1) } as never })).toHaveLength(2);
+    expect(await expectCached(Shelf, { where: { shop: Equal(1) } })).toHaveLength(2);
     expect(await expectCached(Shelf, { where: { shopId: 1 } })).toHaveLength(2);
 
     await shelves.update(3, { shopId: 1 });
@@ -257,28 +257,42 @@ class OneRow {
   @ViewColumn() one!: number;
 }
 
+// TypeORM does not relate schemas to classes, only to each other.
+interface Depot {
+  id: number;
+  city: { id: number } | null;
+}
 interface Parcel {
   id: number;
   to: { zip: string };
-  box: Box;
+  depot: Depot | { id: number };
 }
+const CitySchema = new EntitySchema<{ id: number }>({
+  name: "DepotCity",
+  columns: { id: { type: Number, primary: true, generated: true } },
+});
+const DepotSchema = new EntitySchema<Depot>({
+  name: "Depot",
+  columns: { id: { type: Number, primary: true, generated: true } },
+  relations: { city: { type: "many-to-one", target: "DepotCity", joinColumn: true, nullable: true } },
+});
 const ParcelSchema = new EntitySchema<Parcel>({
   name: "Parcel",
   columns: { id: { type: Number, primary: true, generated: true } },
   embeddeds: {
     to: { schema: new EntitySchema<Parcel["to"]>({ name: "To", columns: { zip: { type: String, length: 10 } } }) },
   },
-  relations: { box: { type: "many-to-one", target: () => Box, joinColumn: true, nullable: true } },
+  relations: { depot: { type: "many-to-one", target: "Depot", joinColumn: true, nullable: true } },
 });
 
 describeEachDatabase("keys of relations, and what a cache leaves behind", (database) => {
-  const entities = [Box, Aisle, AisleMap, OneRow, ParcelSchema];
+  const entities = [Box, Aisle, AisleMap, OneRow, ParcelSchema, DepotSchema, CitySchema];
   let dataSource: DataSource;
   let cache: CoherentCache;
   let statements: ReturnType<typeof countStatements>;
   beforeEach(async () => {
     dataSource = await database.open(entities);
-    cache = await attachMemory(dataSource, { entities: { Parcel: { keys: ["to.zip", "box"] } } });
+    cache = await attachMemory(dataSource, { entities: { Parcel: { keys: ["to.zip", "depot"] } } });
     statements = countStatements(dataSource);
     await dataSource.getRepository(Aisle).save([{ code: "one" }, { code: "two" }]);
     await dataSource.getRepository(AisleMap).save([{ aisleId: 1, drawing: "first" }]);
@@ -286,7 +300,9 @@ describeEachDatabase("keys of relations, and what a cache leaves behind", (datab
       { place: { aisle: { id: 1 }, slot: "a" }, reservedFor: { id: 1 }, byCode: { code: "one" } },
       { place: { aisle: { id: 1 }, slot: "b" }, reservedFor: { id: 2 }, byCode: { code: "two" } },
     ]);
-    await dataSource.getRepository(ParcelSchema).save([{ to: { zip: "8000" }, box: { id: 1 } as Box }]);
+    await dataSource.getRepository(CitySchema).save({});
+    await dataSource.getRepository(DepotSchema).save([{ city: { id: 1 } }, {}]);
+    await dataSource.getRepository(ParcelSchema).save([{ to: { zip: "8000" }, depot: { id: 1 } }]);
   });
   afterEach(() => database.cleanup());
 
@@ -306,7 +322,7 @@ describeEachDatabase("keys of relations, and what a cache leaves behind", (datab
     ["a primary key that is a relation", (from) => from(AisleMap).findOneBy({ aisle: { id: 1 } })],
     ["the same by its column", (from) => from(AisleMap).findOneBy({ aisleId: 1 })],
     ["EntitySchema: an embedded column", (from) => from(ParcelSchema).findBy({ to: { zip: "8000" } })],
-    ["EntitySchema: a relation", (from) => from(ParcelSchema).findBy({ box: { id: 1 } })],
+    ["EntitySchema: a relation", (from) => from(ParcelSchema).findBy({ depot: { id: 1 } })],
   ];
 
   it.each(reads)("%s: served, and right after every write of either side", async (_, read) => {
@@ -322,8 +338,8 @@ describeEachDatabase("keys of relations, and what a cache leaves behind", (datab
       () => dataSource.getRepository(Box).save({ id: 1, place: { aisle: { id: 2 } }, byCode: { code: "two" } }),
       () => dataSource.createQueryBuilder().relation(Box, "reservedFor").of(1).set(null),
       () => dataSource.createQueryBuilder().relation(Box, "reservedFor").of(2).set(1),
-      () => dataSource.getRepository(ParcelSchema).save({ id: 1, to: { zip: "9000" }, box: { id: 2 } as Box }),
-      () => dataSource.getRepository(ParcelSchema).save({ to: { zip: "8000" }, box: { id: 1 } as Box }),
+      () => dataSource.getRepository(ParcelSchema).save({ id: 1, to: { zip: "9000" }, depot: { id: 2 } }),
+      () => dataSource.getRepository(ParcelSchema).save({ to: { zip: "8000" }, depot: { id: 1 } }),
       () => dataSource.getRepository(AisleMap).save({ aisleId: 1, drawing: "second" }),
       () => dataSource.getRepository(AisleMap).delete({ aisleId: 1 }),
     ];
@@ -338,7 +354,7 @@ describeEachDatabase("keys of relations, and what a cache leaves behind", (datab
   });
 
   it("a relation of a relation is TypeORM's: its third table is not followed", async () => {
-    const where = { box: { reservedFor: { id: 1 } } };
+    const where = { depot: { city: { id: 1 } } };
     expect(await cache.explain<Parcel>("Parcel", "find", { where })).toEqual({ cacheable: false, reason: "where" });
     expect(await cache.repository<Parcel>(ParcelSchema).findBy(where)).toHaveLength(1);
   });
@@ -367,7 +383,6 @@ describeEachDatabase("keys of relations, and what a cache leaves behind", (datab
     await other.getRepository(Aisle).update(1, { code: "changed" });
     expect(await cache.explain(Aisle, "findOne", { where: { id: 1 } })).toMatchObject({ present: [true] });
     expect(await otherCache.repository(Aisle).findOneBy({ id: 1 })).toMatchObject({ code: "changed" });
-    expect(otherCache.stats().locks).toBeGreaterThan(cache.stats().locks - cache.stats().locks);
     await otherCache.close();
     expect(await cache.repository(Aisle).findOneBy({ id: 1 })).toMatchObject({ code: "one" });
     expect(cache.stats().hits).toBe(2);

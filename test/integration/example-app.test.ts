@@ -111,7 +111,7 @@ describe("the tour", () => {
       writeFileSync(library, forgetful);
       const example = new Example([], library);
       expect(await example.exitCode()).toBe(1);
-      expect(example.output).toMatch(/✗ product 17 +hit[^✓]+failed +served \{"id":17,/);
+      expect(example.output).toMatch(/✗ product 17 +hit[^✓]+failed +served\s+…[^✓]+\s+but\s+the\s+database\s+has\s+…/);
       expect(example.output).toMatch(/\d+ of \d+ steps failed: /);
     });
 
@@ -195,7 +195,7 @@ async function serve() {
   const send = async (...[method, url, payload]: Request) => {
     const json = { body: JSON.stringify(payload), headers: { "content-type": "application/json" } };
     const response = await fetch(address + url, { method, ...(payload === undefined ? {} : json) });
-    return [response.status, response.headers.get("x-cache"), (await response.json())] as const;
+    return [response.status, response.headers.get("x-cache"), await response.json()] as const;
   };
   return { open, send, get: (url: string) => send("GET", url) };
 }
@@ -246,8 +246,6 @@ describe("the API", () => {
     const expected = asJson(await open.plain.ordersOf(7));
     expect(await get("/customers/7/orders")).toEqual([200, "miss", expected]);
     expect(expected).toContainEqual(expect.objectContaining({ id: 301, lines: [expect.objectContaining({ sku })] }));
-    // The first of these may still be a miss: which rows the longer list depends on is known after one load.
-    await get("/customers/7/orders");
     expect(await get("/customers/7/orders")).toEqual([200, "hit", expected]);
   });
 
@@ -317,7 +315,7 @@ describe("the API, asked for what is not there or makes no sense,", () => {
   ] as Request[])("answers 404 to %s %s %j", async (...request) => {
     const [status, cache, body] = await send(...request);
     expect([status, body]).toEqual([404, expect.objectContaining({ message: expect.any(String) })]);
-    expect(["miss", "bypass"]).toContain(cache);
+    expect(["hit", "miss", "bypass"]).toContain(cache);
   });
 
   it.each([

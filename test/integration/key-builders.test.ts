@@ -152,21 +152,7 @@ describe("key builders", () => {
       await quarantineOver(store, ["page"]);
       const pages = cache.repository(Page);
       const long = "x".repeat(5000);
-      const texts = [
-        "a b",
-        "a\nb",
-        "a\0b",
-        "{a}",
-        "}{",
-        "*",
-        "\ud800",
-        "🎉",
-        "e:",
-        "g",
-        "t:|",
-        long,
-        `${long}y`,
-      ];
+      const texts = ["a b", "a\nb", "a\0b", "{a}", "}{", "*", "\ud800", "🎉", "e:", "g", "t:|", long, `${long}y`];
       for (text of texts) {
         expect(await pages.findOneBy({ id: 1 })).toMatchObject({ slug: "home" });
         statements.reset();

@@ -208,7 +208,7 @@ function oddKeys({ name }: TestDatabase): readonly OddKey[] {
 const schemaOf = (name: string, columns: Record<string, EntitySchemaColumnOptions>) =>
   new EntitySchema<Row & Record<string, unknown>>({
     name,
-    columns: { ...columns, n: { type: Number, default: 0 } } as never,
+    columns: { ...columns, n: { type: Number, default: 0 } },
   });
 
 // Equality is the database's affair: whatever a lookup is spelt like, it finds what the database finds, before and after writes.
@@ -265,8 +265,7 @@ describeEachDatabase("reads by odd values", (database) => {
     await compare(); // Nothing is there: negative entries.
     await cached.save(values.map((value) => rowOf(value, 1)));
     await compare();
-    for (const row of await plain.find())
-      await cached.update({ [property]: row[property] } as never, { n: 2 } as never);
+    for (const row of await plain.find()) await cached.update({ [property]: row[property] } as never, { n: 2 });
     await compare();
     const [first, ...others] = await plain.find();
     await cached.save({ ...first, n: 3 } as never);

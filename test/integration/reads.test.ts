@@ -418,7 +418,7 @@ describeEachDatabase("reads", (database) => {
     });
 
     it.each([
-      ["no where", (repository) => repository.findOne({} as never)],
+      ["no where", (repository) => repository.findOne({})],
       ["no options", (repository) => repository.findOne(undefined as never)],
       ["null for options", (repository) => repository.find(null as never)],
       ["null for a where", (repository) => repository.findOneBy(null as never)],

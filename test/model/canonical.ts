@@ -19,6 +19,7 @@ export type Reduction = "names" | "named readers" | "all";
 export class Canonical {
   private readonly names: number[] = [];
   private readonly spare: Buffer;
+  private readonly capturable: ReadonlySet<number>;
 
   constructor(
     private readonly scenario: Scenario,
@@ -26,6 +27,8 @@ export class Canonical {
     private readonly reduction: Reduction = "all",
   ) {
     this.spare = Buffer.alloc(at.readerSize);
+    const writes = scenario.writers.flat();
+    this.capturable = new Set(writes.flatMap(({ through }) => (through === undefined ? [] : [through.captured])));
   }
 
   apply(state: State): void {
@@ -37,8 +40,10 @@ export class Canonical {
     this.nameCurrent(state);
     if (reduction === "names") return this.nameAll(state);
     if (this.scenario.sharing) this.dropLonely(state);
+    else this.dropVain(state);
     if (reduction === "all") this.sortReaders(state);
     this.nameOthers(state);
+    this.dropUnknown(state);
     this.forgetHistory(state);
   }
 
@@ -93,21 +98,68 @@ export class Canonical {
     return false;
   }
 
+  /**
+   * A reader that would fill with an old token does so in vain: as if it did not, and somebody evicted the entry. Unless
+   * another looks at one key after the other and has seen that token in its tag. That one, in turn, looks in vain for a
+   * tag that has another token by now.
+   */
+  private dropVain(state: State): void {
+    const { at, scenario } = this;
+    for (let reader = 0; reader < at.readerCount; reader++) {
+      const first = at.reader(reader);
+      const stands = state[first];
+      if (stands === Reader.IDLE) continue;
+      const { byKey } = scenario.entries[state[first + at.reads]!]!;
+      for (let tag = 0; tag < at.tagCount; tag++) {
+        const cell = first + at.tokens + tag;
+        const isGuess = byKey !== undefined && byKey.rowTags.includes(tag);
+        const isIgnored = tag === byKey?.anyRow && !scenario.rules.compareAnyRow;
+        const isLost = isGuess && stands === Reader.LOADED && state[cell] === DEAD;
+        if (!isLost && !isOld(state[cell]!, isToken(state[at.tag(tag)]!))) continue;
+        const stays =
+          stands === Reader.LOOKING
+            ? state[first + at.looked + tag] !== MISSING
+            : this.isSeen(state, tag, state[cell]!);
+        if (stays) continue;
+        if (isIgnored || (isGuess && stands === Reader.PREPARED)) state[cell] = DEAD;
+        else state.fill(0, first, first + at.readerSize);
+      }
+    }
+  }
+
+  private isSeen(state: State, tag: number, token: number): boolean {
+    const { at, scenario } = this;
+    if (scenario.hits !== "key by key") return false;
+    for (let reader = 0; reader < at.readerCount; reader++) {
+      if (state[at.reader(reader) + at.looked + tag] === token) return true;
+    }
+    return false;
+  }
+
+  /** A token that nobody holds is as good as none, except to a LOCK that would capture it. */
+  private dropUnknown(state: State): void {
+    const { at, scenario } = this;
+    for (let tag = 0; tag < at.tagCount; tag++) {
+      if (this.capturable.has(tag) || state[at.tag(tag)] !== CURRENT) continue;
+      let known = false;
+      for (let entry = 0; entry < scenario.entries.length; entry++)
+        known ||= state[at.entry(entry) + 1 + tag] === CURRENT;
+      for (let reader = 0; reader < at.readerCount; reader++) {
+        known ||= state[at.reader(reader) + at.tokens + tag] === CURRENT;
+        known ||= scenario.hits === "key by key" && state[at.reader(reader) + at.looked + tag] === CURRENT;
+      }
+      if (!known) state[at.tag(tag)] = MISSING;
+    }
+  }
+
   private nameOthers(state: State): void {
     const { at, scenario } = this;
     for (let tag = 0; tag < at.tagCount; tag++) {
       const isCurrent = isToken(state[at.tag(tag)]!);
       this.names.length = 0;
       for (let reader = 0; reader < at.readerCount; reader++) {
-        const first = at.reader(reader);
-        if (state[first] === Reader.LOOKING) {
-          this.name(state, first + at.tokens + tag, isCurrent);
-          this.name(state, first + at.looked + tag, isCurrent);
-        } else if (scenario.sharing) {
-          this.name(state, first + at.tokens + tag, isCurrent);
-        } else if (isOld(state[first + at.tokens + tag]!, isCurrent)) {
-          this.forget(state, first, tag);
-        }
+        this.name(state, at.reader(reader) + at.tokens + tag, isCurrent);
+        if (scenario.hits === "key by key") this.name(state, at.reader(reader) + at.looked + tag, isCurrent);
       }
       for (let writer = 0; writer < at.writerCount; writer++) {
         if (this.capturedTag(state, writer) !== tag) continue;
@@ -137,16 +189,6 @@ export class Canonical {
         this.name(state, at.entry(entry) + 1 + tag, isCurrent);
       }
     }
-  }
-
-  /** A reader that would fill with an old token does so in vain: as if it did not, and somebody evicted the entry. */
-  private forget(state: State, reader: number, tag: number): void {
-    const { rules, entries } = this.scenario;
-    const { byKey } = entries[state[reader + this.at.reads]!]!;
-    const guessed = state[reader] === Reader.PREPARED && byKey?.rowTags.includes(tag);
-    if (guessed) state[reader + this.at.tokens + tag] = DEAD;
-    else if (tag === byKey?.anyRow && !rules.compareAnyRow) state[reader + this.at.tokens + tag] = DEAD;
-    else state.fill(0, reader, reader + this.at.readerSize);
   }
 
   /** An old token in an entry matters only to a reader that looks at keys one by one and has seen the token in the tag. */

@@ -29,7 +29,8 @@ export class Database {
   /** Copies what an entry's query finds now in one row, or in all of its rows, into cells that begin at `target`. */
   read(state: State, entry: EntrySpec, target: number, only?: number): void {
     for (const row of entry.rows) {
-      if (only === undefined || row === only) state[target + row] = this.seen(state, entry, state[this.at.commits]!, row);
+      if (only === undefined || row === only)
+        state[target + row] = this.seen(state, entry, state[this.at.commits]!, row);
     }
   }
 

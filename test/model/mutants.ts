@@ -26,7 +26,9 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("PREPARE before the load", invalidated(1, FEW), { prepare: "after the load" }),
   mutant("the comparison before write-through", writtenThrough(1, FEW), { compareBeforeWrite: false }),
   mutant("the capture of the epoch at LOCK: taken at UNLOCK", writtenThrough(1, FEW), { captureEpoch: "at unlock" }),
-  mutant("no write-through after ROLLBACK", writtenThrough(1, { ...FEW, rollbacks: true }), { writeAfterRollback: true }),
+  mutant("no write-through after ROLLBACK", writtenThrough(1, { ...FEW, rollbacks: true }), {
+    writeAfterRollback: true,
+  }),
   // Each of these two covers for the other, as long as no lock is lost.
   mutant("both marks that tell of another holder", statements(1, FEW), { sharedMark: false, unlockTakesMark: false }),
   mutant("no write-through after a renewal", writtenThrough(1, FEW), { writeAfterRenewal: true }),

@@ -10,7 +10,11 @@ import type { World } from "./step";
  * @returns who gets what is wrong, or undefined
  */
 export function broken(world: World, state: State): string | undefined {
-  return brokenHit(world, state) ?? brokenLook(world, state) ?? (world.scenario.sharing ? brokenJoin(world, state) : undefined);
+  return (
+    brokenHit(world, state) ??
+    brokenLook(world, state) ??
+    (world.scenario.sharing ? brokenJoin(world, state) : undefined)
+  );
 }
 
 function brokenHit({ at, database, redis, scenario }: World, state: State): string | undefined {

@@ -36,8 +36,16 @@ class ReaderSteps {
         continue;
       }
       for (const group of groupsOf(this.world.scenario, tags)) {
-        steps.push(this.step(`PREPAREs ${this.namesOf(inGroup(this.world.scenario, group, tags))}`, Reader.IDLE, (state) => this.begin(state, group, tags)));
-        steps.push(this.step(`PREPAREs ${this.namesOf(inGroup(this.world.scenario, group, tags))}`, Reader.PREPARING, (state) => this.prepare(state, group, tags)));
+        steps.push(
+          this.step(`PREPAREs ${this.namesOf(inGroup(this.world.scenario, group, tags))}`, Reader.IDLE, (state) =>
+            this.begin(state, group, tags),
+          ),
+        );
+        steps.push(
+          this.step(`PREPAREs ${this.namesOf(inGroup(this.world.scenario, group, tags))}`, Reader.PREPARING, (state) =>
+            this.prepare(state, group, tags),
+          ),
+        );
       }
     }
     if (load === "row by row") {
@@ -118,7 +126,8 @@ class ReaderSteps {
     database.read(state, this.entry, this.first + at.values);
     if (scenario.capture === "hints" && !scenario.sharing) {
       const needed = [...this.entry.tags, ...rowTagsOf(state, this.entry, this.first + at.values)];
-      for (const tag of this.entry.byKey!.rowTags) if (!needed.includes(tag)) state[this.first + at.tokens + tag] = is.MISSING;
+      for (const tag of this.entry.byKey!.rowTags)
+        if (!needed.includes(tag)) state[this.first + at.tokens + tag] = is.MISSING;
     }
     return true;
   }
@@ -158,7 +167,9 @@ class ReaderSteps {
     const rows = rowTagsOf(state, this.entry, this.first + at.values);
     const asked = [...watched, ...rows];
     redis.prepare(state, group, asked);
-    const same = watched.every((tag, index) => is.isToken(state[tokens + tag]!) && redis.answers[index] === state[tokens + tag]);
+    const same = watched.every(
+      (tag, index) => is.isToken(state[tokens + tag]!) && redis.answers[index] === state[tokens + tag],
+    );
     if (!same || redis.answers.includes(is.WITHHELD)) return this.rest(state);
     state[tokens + byKey!.anyRow] = is.MISSING;
     rows.forEach((tag, index) => (state[tokens + tag] = redis.answers[watched.length + index]!));

@@ -6,8 +6,3 @@ export function report(name: string, { states, seconds, violation }: Exploration
   const outcome = violation === undefined ? "no violation" : `${violation.what} after ${violation.steps.length} steps`;
   process.stdout.write(`  ${name}: ${count} states, ${seconds.toFixed(1)} s, ${outcome}\n`);
 }
-
-/** The way to a violation, a step a line. */
-export function reportTrace({ violation }: Exploration): void {
-  for (const step of violation?.steps ?? []) process.stdout.write(`      ${step}\n`);
-}

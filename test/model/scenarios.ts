@@ -62,7 +62,12 @@ const KEY_ENTRY: EntrySpec = {
 };
 const changes1: WriteSpec = { ...update, name: "UPDATE row 1", tags: [1, 3, 4] };
 /** Its writer knows the new value of the key only; what returned the row depends on its primary key. */
-const leaves1: WriteSpec = { ...update, name: "UPDATE row 1, leaves k", rows: [{ row: 0, becomes: "out" }], tags: [1, 4] };
+const leaves1: WriteSpec = {
+  ...update,
+  name: "UPDATE row 1, leaves k",
+  rows: [{ row: 0, becomes: "out" }],
+  tags: [1, 4],
+};
 const enters2: WriteSpec = {
   ...update,
   name: "UPDATE row 2, enters k",
@@ -146,4 +151,8 @@ export const twoGroups = (readers: number, hits: Scenario["hits"], faults = ALL)
 };
 
 /** A COMMIT may outlive its lock, and even be sent after; it is seen at the latest when its writer goes on after UNLOCK. */
-export const slow = (scenario: Scenario): Scenario => ({ ...scenario, name: `${scenario.name}, COMMIT slow`, promise: "returned" });
+export const slow = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  name: `${scenario.name}, COMMIT slow`,
+  promise: "returned",
+});

@@ -28,7 +28,9 @@ class WriterSteps {
     const { world, write } = this;
     const { scenario } = world;
     const steps: Step[] = [
-      this.step(write.mode === "transaction" ? `writes: ${write.name}` : `begins: ${write.name}`, (state) => this.begin(state)),
+      this.step(write.mode === "transaction" ? `writes: ${write.name}` : `begins: ${write.name}`, (state) =>
+        this.begin(state),
+      ),
       this.step("COMMIT", (state) => this.commit(state)),
       this.step("dies", (state) => this.die(state)),
     ];
@@ -228,7 +230,9 @@ class WriterSteps {
       const first = at.writer(other);
       if (other === this.writer || (state[first] !== Writer.WROTE && state[first] !== Writer.LOCKED)) return true;
       const write = writes[state[first + at.write]!]!;
-      return write.mode === "statement" || !write.rows.some(({ row }) => this.write.rows.some((own) => own.row === row));
+      return (
+        write.mode === "statement" || !write.rows.some(({ row }) => this.write.rows.some((own) => own.row === row))
+      );
     });
   }
 }

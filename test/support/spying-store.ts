@@ -7,8 +7,8 @@ export interface SpyingStore extends Store {
 
 /** An embedded store that writes down each lock, unlock and invalidation, among whatever else a test notes there. */
 export function spyingStore(calls: string[] = []): SpyingStore {
-  const inner = new MemoryStore();
-  return Object.assign(Object.create(inner) as MemoryStore, {
+  const inner: Store = new MemoryStore();
+  return Object.assign(Object.create(inner) as Store, {
     calls,
     lock: (...args: Parameters<Store["lock"]>) => {
       calls.push("LOCK");
