@@ -71,5 +71,7 @@ function isPlainDate(value: object): value is Date {
 
 /** Without holes, and without properties besides its items. */
 function isDense(value: unknown): value is unknown[] {
-  return Array.isArray(value) && Object.keys(value).length === value.length && Object.values(value).length === value.length;
+  return (
+    Array.isArray(value) && Object.keys(value).length === value.length && Object.values(value).length === value.length
+  );
 }

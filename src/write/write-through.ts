@@ -31,10 +31,7 @@ export interface CommittedRows {
  * committed whatever the isolation level was, what a deferred trigger made of it included; and every writer that could have
  * changed it since shows in the lock, so that UNLOCK refuses the entry.
  */
-export async function readCommitted(
-  runner: QueryRunner,
-  plan: readonly WriteThroughRows[],
-): Promise<CommittedRows[]> {
+export async function readCommitted(runner: QueryRunner, plan: readonly WriteThroughRows[]): Promise<CommittedRows[]> {
   const committed: CommittedRows[] = [];
   // One after the other: a connection has one statement at a time, and pg is about to refuse more.
   for (const { model, rows } of plan) committed.push({ model, rows: await readEntityRows(runner, model, rows) });
