@@ -1,5 +1,18 @@
 import type { Scenario } from "./scenario";
-import { CURRENT, DEAD, FRESH, isToken, type Layout, MISSING, Reader, type State, Writer } from "./state";
+import {
+  CURRENT,
+  DEAD,
+  FRESH,
+  isMark,
+  isToken,
+  type Layout,
+  LIVE,
+  LIVE_UNTIL_QUARANTINE,
+  MISSING,
+  Reader,
+  type State,
+  Writer,
+} from "./state";
 
 /**
  * - names: only tokens are named anew, without which there would be no end of states
@@ -37,6 +50,7 @@ export class Canonical {
       if (reduction === "all") this.sortReaders(state);
       return;
     }
+    if (reduction !== "names" && this.scenario.rules.guard) this.dropDead(state);
     this.nameCurrent(state);
     if (reduction === "names") return this.nameAll(state);
     if (this.scenario.sharing) this.dropLonely(state);
@@ -45,6 +59,25 @@ export class Canonical {
     this.nameOthers(state);
     this.dropUnknown(state);
     this.forgetHistory(state);
+  }
+
+  /** A tag whose holders are all dead, and a mark without a holder in the guard, are as good as nothing. */
+  private dropDead(state: State): void {
+    const { at, scenario } = this;
+    for (let tag = 0; tag < at.tagCount; tag++) {
+      const { group } = scenario.tags[tag]!;
+      let dead = isMark(state[at.tag(tag)]!);
+      let alive = false;
+      for (let writer = 0; writer < at.writerCount; writer++) {
+        if (state[at.record(tag, writer)] === 0) continue;
+        const time = state[at.lock(group, writer)];
+        if (time === LIVE || time === LIVE_UNTIL_QUARANTINE) alive = true;
+        else dead = true;
+      }
+      if (alive || !dead) continue;
+      state[at.tag(tag)] = MISSING;
+      for (let writer = 0; writer < at.writerCount; writer++) state[at.record(tag, writer)] = 0;
+    }
   }
 
   private nameCurrent(state: State): void {
@@ -136,9 +169,10 @@ export class Canonical {
     return false;
   }
 
-  /** A token that nobody holds is as good as none, except to a LOCK that would capture it. */
+  /** A token that nobody holds is as good as none, but not to a LOCK that captures it or a reader that looks at it. */
   private dropUnknown(state: State): void {
     const { at, scenario } = this;
+    if (scenario.hits === "key by key") return;
     for (let tag = 0; tag < at.tagCount; tag++) {
       if (this.capturable.has(tag) || state[at.tag(tag)] !== CURRENT) continue;
       let known = false;
@@ -146,7 +180,6 @@ export class Canonical {
         known ||= state[at.entry(entry) + 1 + tag] === CURRENT;
       for (let reader = 0; reader < at.readerCount; reader++) {
         known ||= state[at.reader(reader) + at.tokens + tag] === CURRENT;
-        known ||= scenario.hits === "key by key" && state[at.reader(reader) + at.looked + tag] === CURRENT;
       }
       if (!known) state[at.tag(tag)] = MISSING;
     }
@@ -164,7 +197,7 @@ export class Canonical {
       for (let writer = 0; writer < at.writerCount; writer++) {
         if (this.capturedTag(state, writer) !== tag) continue;
         const cell = at.writer(writer) + at.captured;
-        if (isOld(state[cell]!, isCurrent)) state[cell] = DEAD;
+        if (isOld(state[cell]!, isCurrent)) state[cell] = this.knownName(state[cell]!) ?? DEAD;
       }
       for (let entry = 0; entry < scenario.entries.length; entry++) {
         const cell = at.entry(entry) + 1 + tag;
@@ -193,9 +226,14 @@ export class Canonical {
 
   /** An old token in an entry matters only to a reader that looks at keys one by one and has seen the token in the tag. */
   private nameInEntry(state: State, entry: number, cell: number): void {
-    const known = this.scenario.hits === "key by key" ? this.names.indexOf(state[cell]!) : -1;
-    if (known >= 0) state[cell] = CURRENT + 1 + known;
+    const name = this.knownName(state[cell]!);
+    if (name !== undefined) state[cell] = name;
     else state.fill(0, this.at.entry(entry), this.at.entry(entry) + this.at.entrySize);
+  }
+
+  private knownName(token: number): number | undefined {
+    const known = this.scenario.hits === "key by key" ? this.names.indexOf(token) : -1;
+    return known < 0 ? undefined : CURRENT + 1 + known;
   }
 
   private name(state: State, cell: number, isCurrent: boolean): void {

@@ -1,8 +1,10 @@
 import type { Exploration } from "./explorer";
 
-/** A line about one search. Not by `console.log`, which jest decorates with where it was called. */
+/** What a search found, in a line, and below it the way to what is wrong. Not by `console.log`, which jest decorates. */
 export function report(name: string, { states, seconds, violation }: Exploration): void {
-  const count = states.length.toLocaleString("en");
-  const outcome = violation === undefined ? "no violation" : `${violation.what} after ${violation.steps.length} steps`;
-  process.stdout.write(`  ${name}: ${count} states, ${seconds.toFixed(1)} s, ${outcome}\n`);
+  const lines = [
+    `${name}: ${states.length.toLocaleString("en")} states, ${seconds.toFixed(1)} s, ${violation?.what ?? "no violation"}`,
+  ];
+  for (const step of violation?.steps ?? []) lines.push(`  ${step}`);
+  process.stdout.write(`  ${lines.join("\n  ")}\n`);
 }
