@@ -186,7 +186,6 @@ export class CoherentCache {
     options: FindManyOptions<Entity>,
   ): Promise<Explanation> {
     const model = this.modelOf(target);
-    // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-assertion -- TypeORM 0.3 needs it, 1.x does not.
     const any = options as FindManyOptions<ObjectLiteral>;
     const read = this.closedFor() ?? cacheableQuery(model, READ_KIND[method], any);
     return typeof read === "string" ? { cacheable: false, reason: read } : this.readThrough.explain(model, read);

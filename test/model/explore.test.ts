@@ -32,6 +32,7 @@ const WORLDS: readonly Scenario[] = [
   keyByKey(one, faults),
   shared(two, "any-row", faults),
   twoGroups(one, "at once", faults),
+  ...(full ? [threeWriters(one)] : []),
 ];
 
 describe("the protocol", () => {
