@@ -32,7 +32,6 @@ const WORLDS: readonly Scenario[] = [
   keyByKey(one, faults),
   shared(two, "any-row", faults),
   twoGroups(one, "at once", faults),
-  ...(full ? [threeWriters(one)] : []),
 ];
 
 describe("the protocol", () => {

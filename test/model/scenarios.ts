@@ -156,10 +156,3 @@ export const slow = (scenario: Scenario): Scenario => ({
   name: `${scenario.name}, COMMIT slow`,
   promise: "returned",
 });
-
-/** Writers that may meet on a tag, one more than the others have. */
-export const threeWriters = (readers: number, faults = ALL): Scenario => ({
-  ...statements(readers, faults),
-  name: "a row, written through by three statements and transactions",
-  writers: [[statement], [updateThrough, statement], [statement, bulk]],
-});
