@@ -16,6 +16,8 @@ export interface BenchPlaces {
 export const NAMES = {
   get: "raw GET + JSON.parse",
   mget: "raw MGET of 3 keys",
+  pipelinedGet: "raw GET + JSON.parse, auto-pipelining",
+  pipelinedMget: "raw MGET of 3 keys, auto-pipelining",
   redisHit: "hit, RedisStore",
   memoryHit: "hit, MemoryStore",
   typeormCache: "TypeORM's own ioredis cache",
@@ -42,14 +44,18 @@ export async function withCases(places: BenchPlaces, work: (cases: BenchCase[]) 
 }
 
 async function readCases({ sqlite, redisUrl }: BenchPlaces, opened: Opened): Promise<BenchCase[]> {
-  const redis = new Redis(redisUrl, { enableAutoPipelining: true });
-  opened.push(() => redis.quit());
+  const redis = new Redis(redisUrl);
+  const pipelined = new Redis(redisUrl, { enableAutoPipelining: true });
+  opened.push(
+    () => redis.quit(),
+    () => pipelined.quit(),
+  );
   const plain = await open(await sqlite(), opened);
   const { hostname: host, port } = new URL(redisUrl);
   const options = { host, port: Number(port), db: 1, enableAutoPipelining: true };
   const ownCache = { type: "ioredis", options, duration: 3_600_000 } as const;
   return [
-    ...(await rawCases(redis, plain)),
+    ...(await rawCases(redis, pipelined, plain)),
     await hitCase(NAMES.redisHit, await open(await sqlite(), opened), redisStore(redisUrl)),
     await hitCase(NAMES.memoryHit, await open(await sqlite(), opened), new MemoryStore()),
     await ownCacheCase(await open({ ...(await sqlite()), cache: ownCache }, opened)),
@@ -66,7 +72,7 @@ async function postgresCases(
   const cases = [findCase(NAMES.postgresFind, plain), await saveCase(NAMES.save, plain)];
   for (const strategy of ["invalidate", "write-through"] as const) {
     const dataSource = await open(await postgres(), opened);
-    await attach(dataSource, redisStore(redisUrl), strategy);
+    await attachFull(dataSource, redisStore(redisUrl), strategy);
     cases.push(await saveCase(strategy === "invalidate" ? NAMES.saveInvalidate : NAMES.saveWriteThrough, dataSource));
   }
   return cases;
@@ -86,18 +92,25 @@ function redisStore(url: string): RedisStore {
 
 const idOf = (turn: number) => (turn % ROWS) + 1;
 
-/** Auto-pipelining as in our store; the MGET asks for as many keys as a hit does, and parses nothing. */
-async function rawCases(redis: Redis, source: DataSource): Promise<BenchCase[]> {
+/** The MGET asks for as many keys as a hit does, and parses nothing. */
+async function rawCases(redis: Redis, pipelined: Redis, source: DataSource): Promise<BenchCase[]> {
   for (const row of await source.getRepository(Product).find()) {
     await redis.mset(`row:${row.id}`, JSON.stringify(row), `tag:${row.id}`, "0123456789abcdef");
   }
   await redis.set("epoch", "0123456789abcdef");
+  const get = (name: string, client: Redis): BenchCase => ({
+    name,
+    run: async (turn) => JSON.parse((await client.get(`row:${idOf(turn)}`)) ?? "null") as unknown,
+  });
+  const mget = (name: string, client: Redis): BenchCase => ({
+    name,
+    run: (turn) => client.mget(`row:${idOf(turn)}`, "epoch", `tag:${idOf(turn)}`),
+  });
   return [
-    {
-      name: NAMES.get,
-      run: async (turn) => JSON.parse((await redis.get(`row:${idOf(turn)}`)) ?? "null") as unknown,
-    },
-    { name: NAMES.mget, run: (turn) => redis.mget(`row:${idOf(turn)}`, "epoch", `tag:${idOf(turn)}`) },
+    get(NAMES.get, redis),
+    mget(NAMES.mget, redis),
+    get(NAMES.pipelinedGet, pipelined),
+    mget(NAMES.pipelinedMget, pipelined),
   ];
 }
 
@@ -107,14 +120,7 @@ function findCase(name: string, dataSource: DataSource): BenchCase {
 }
 
 async function hitCase(name: string, dataSource: DataSource, store: Store): Promise<BenchCase> {
-  const cache = await attach(dataSource, store, "invalidate");
-  const products: Repository<Product> = cache.repository(Product);
-  // A new Redis store fills nothing during its first seconds.
-  for (let hits = 0; hits < ROWS;) {
-    const before = cache.stats().hits;
-    for (let id = 1; id <= ROWS; id += 1) await products.findOneBy({ id });
-    hits = cache.stats().hits - before;
-  }
+  const products: Repository<Product> = (await attachFull(dataSource, store, "invalidate")).repository(Product);
   return { name, run: (turn) => found(products.findOneBy({ id: idOf(turn) })) };
 }
 
@@ -139,13 +145,22 @@ async function saveCase(name: string, dataSource: DataSource): Promise<BenchCase
   };
 }
 
-function attach(dataSource: DataSource, store: Store, strategy: Strategy): Promise<CoherentCache> {
-  return attachCache(dataSource, {
+/** A cache that has every row: what is not in use costs nothing, neither to read nor to invalidate. */
+async function attachFull(dataSource: DataSource, store: Store, strategy: Strategy): Promise<CoherentCache> {
+  const cache = await attachCache(dataSource, {
     store,
     consistency: "strict",
     storeTimeout: 500,
     entities: { Product: { strategy, ttl: "1h" } },
   });
+  const products = cache.repository(Product);
+  // A new Redis store fills nothing during its first seconds.
+  for (let hits = 0; hits < ROWS;) {
+    const before = cache.stats().hits;
+    for (let id = 1; id <= ROWS; id += 1) await products.findOneBy({ id });
+    hits = cache.stats().hits - before;
+  }
+  return cache;
 }
 
 /** A read that finds nothing would be measured as a fast one. */

@@ -22,8 +22,9 @@ const latency = (ours: string, peer: string, inFlight: number, bound: number): A
 });
 
 const AIMS: readonly Aim[] = [
-  latency(NAMES.redisHit, NAMES.mget, 1, 1.3),
-  latency(NAMES.redisHit, NAMES.mget, 64, 1.3),
+  ...[NAMES.mget, NAMES.pipelinedMget].flatMap((peer) =>
+    [1, 64].map((inFlight) => latency(NAMES.redisHit, peer, inFlight, 1.3)),
+  ),
   {
     text: `throughput: ${NAMES.redisHit} / ${NAMES.typeormCache}`,
     ours: NAMES.redisHit,

@@ -186,8 +186,8 @@ export class CoherentCache {
     options: FindManyOptions<Entity>,
   ): Promise<Explanation> {
     const model = this.modelOf(target);
-    const any = options as FindManyOptions<ObjectLiteral>;
-    const read = this.closedFor() ?? cacheableQuery(model, READ_KIND[method], any);
+    const untyped: object = options;
+    const read = this.closedFor() ?? cacheableQuery(model, READ_KIND[method], untyped);
     return typeof read === "string" ? { cacheable: false, reason: read } : this.readThrough.explain(model, read);
   }
 

@@ -14,7 +14,7 @@ export type BypassReason =
   | "eager-relations"
   /** The where clause is not an equality on the primary key or on a declared key. */
   | "where"
-  /** A value that no key can be made of. */
+  /** A value that no key can be made of, or ids that the database may take for one another. */
   | "value"
   /** The order names something else than a column of the entity. */
   | "order"

@@ -14,12 +14,16 @@ export async function api(tour: Tour): Promise<void> {
   await tour.request({ url: "/products/21" }, { status: 200, cache: "miss", body: (shop) => shop.product(21) });
   await tour.request({ url: "/products/21" }, { status: 200, cache: "hit", body: (shop) => shop.product(21) });
   await tour.request(
+    { url: `/products/by-sku/${sku}` },
+    { status: 200, cache: "miss", body: (shop) => shop.product(21) },
+  );
+  await tour.request(
     { method: "PATCH", url: "/products/21", payload: { priceCents: priceCents + 100 } },
     { status: 200, cache: "hit", body: (shop) => shop.product(21) },
   );
   await tour.request(
     { url: `/products/by-sku/${sku}` },
-    { status: 200, cache: "miss", body: (shop) => shop.product(21) },
+    { status: 200, cache: "hit", body: (shop) => shop.product(21) },
   );
   await tour.request({ url: "/customers/9/orders" }, { status: 200, cache: "miss", body: (shop) => shop.ordersOf(9) });
   await tour.request({ url: "/customers/9/orders" }, { status: 200, cache: "hit", body: (shop) => shop.ordersOf(9) });

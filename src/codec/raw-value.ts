@@ -40,6 +40,8 @@ export function decodeRaw(encoded: unknown): unknown {
       return content;
     case "a":
       return (content as unknown[]).map(decodeRaw);
+    case "o":
+      return Object.fromEntries((content as [string, unknown][]).map(([name, one]) => [name, decodeRaw(one)]));
     default:
       throw new UnencodableValue(`"${kind}" is no kind of value.`);
   }
@@ -50,6 +52,7 @@ function encodeObject(value: object): unknown {
   if (Buffer.isBuffer(value)) return ["b", value.toString("base64")];
   if (isPureJson(value)) return ["j", value];
   if (isDense(value)) return ["a", value.map(encodeRaw)];
+  if (isPlain(value)) return ["o", Object.entries(value).map(([name, one]) => [name, encodeRaw(one)])];
   throw new UnencodableValue(`An object of class ${value.constructor?.name ?? "?"} came from the driver.`);
 }
 
@@ -59,9 +62,13 @@ function isPureJson(value: unknown): boolean {
   if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0);
   if (typeof value !== "object") return false;
   if (Array.isArray(value)) return isDense(value) && value.every(isPureJson);
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype || ("toJSON" in value && typeof value.toJSON === "function")) return false;
-  return Object.getOwnPropertySymbols(value).length === 0 && Object.values(value).every(isPureJson);
+  return isPlain(value) && Object.values(value).every(isPureJson);
+}
+
+/** Made of nothing but its properties. */
+function isPlain(value: object): boolean {
+  if (Object.getPrototypeOf(value) !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0) return false;
+  return !("toJSON" in value && typeof value.toJSON === "function");
 }
 
 /** Of no class of its own: an instance of that would not come back. */
@@ -71,7 +78,7 @@ function isPlainDate(value: object): value is Date {
 
 /** Without holes, and without properties besides its items. */
 function isDense(value: unknown): value is unknown[] {
-  return (
-    Array.isArray(value) && Object.keys(value).length === value.length && Object.values(value).length === value.length
-  );
+  if (!Array.isArray(value) || Object.keys(value).length !== value.length) return false;
+  for (let index = 0; index < value.length; index += 1) if (!(index in value)) return false;
+  return true;
 }

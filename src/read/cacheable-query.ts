@@ -7,6 +7,7 @@ import { cachedQuery, isKeyValue, keyTag, type CachedQuery, type QueryShape } fr
 import type { EntityModel, Key } from "../metadata/entity-model";
 import { groupOfTable } from "../metadata/schema";
 import type { EntryKind } from "../options";
+import { asksForMore, entriesOf, isNothing, isOrdered, orderOf, ttlIn } from "./find-options";
 
 /** How a method reads: at most one row, a list, a number, or whether there is one. */
 export type ReadKind = "one" | "many" | "count" | "exists";
@@ -19,8 +20,6 @@ export interface CacheableRead {
   readonly ttl: number | undefined;
 }
 
-/** Options that change nothing in the result, or are looked at below. */
-const NEUTRAL = new Set(["where", "order", "skip", "take", "cache", "comment", "withDeleted", "loadEagerRelations"]);
 const ENTRY = { one: "row", many: "rows", count: "count", exists: "row" } as const satisfies Record<
   ReadKind,
   EntryKind
@@ -41,9 +40,7 @@ export function cacheableQuery(
   if (!model.cacheable) return "entity";
   if (typeof options !== "object" || options === null) return "options"; // TypeORM has the better message.
   if (options.cache === false) return "cache-off";
-  for (const [name, value] of entriesOf(options)) {
-    if (!NEUTRAL.has(name) && !isNothing(value)) return "options";
-  }
+  if (asksForMore(options)) return "options";
   if (options.loadEagerRelations !== false && dependsOnEagerRelations(metadata, kind)) return "eager-relations";
   const comparisons = comparisonsOf(metadata, options.where);
   if (typeof comparisons === "string") return comparisons;
@@ -56,10 +53,11 @@ export function cacheableQuery(
   const window = windowOf(metadata, kind, key, options, joined.length > 0);
   if (typeof window === "string") return window;
   const entry = key.unique && kind === "many" ? "row" : ENTRY[kind];
+  const shape = joined.length === 0 ? window : { ...window, joined };
   const queryOf = (values: readonly unknown[]): CachedQuery | undefined => {
     if (!values.every(isKeyValue)) return undefined;
     const asStored = values.map((value, index) => stored(key.columns[index]?.column, value));
-    return cachedQuery(model, entry, key, values, asStored, { ...window, joined });
+    return cachedQuery(model, entry, key, values, asStored, shape);
   };
   const ttl = ttlIn(options.cache);
   if (compared.some(({ anyOf }) => anyOf !== undefined)) {
@@ -231,60 +229,6 @@ function isPrimary(metadata: EntityMetadata, key: Key): boolean {
     key.columns.length === metadata.primaryColumns.length &&
     key.columns.every(({ column }) => metadata.primaryColumns.includes(column))
   );
-}
-
-const DIRECTION: ReadonlyMap<unknown, string> = new Map<unknown, string>([
-  ...(["ASC", "asc", 1] as const).map((direction) => [direction, "asc"] as const),
-  ...(["DESC", "desc", -1] as const).map((direction) => [direction, "desc"] as const),
-]);
-const NULLS: ReadonlyMap<unknown, string> = new Map<unknown, string>([
-  [undefined, ""],
-  ...["FIRST", "first"].map((nulls) => [nulls, " nulls first"] as const),
-  ...["LAST", "last"].map((nulls) => [nulls, " nulls last"] as const),
-]);
-
-/** The order in its canonical form, or undefined if it names more than columns of the entity. */
-function orderOf(metadata: EntityMetadata, order: unknown): string | undefined {
-  const parts: string[] = [];
-  for (const [path, wanted] of entriesOf(order)) {
-    if (wanted === undefined) continue;
-    const column = metadata.findColumnWithPropertyPathStrict(path);
-    if (column === undefined || metadata.findRelationWithPropertyPath(path) !== undefined) return undefined;
-    const { direction, nulls } = isPlain(wanted) ? wanted : { direction: wanted, nulls: undefined };
-    const [directionText, nullsText] = [DIRECTION.get(direction), NULLS.get(nulls)];
-    if (directionText === undefined || nullsText === undefined) return undefined;
-    parts.push(`${JSON.stringify(path)} ${directionText}${nullsText}`);
-  }
-  return parts.length === 0 ? "" : ` order ${parts.join(", ")}`;
-}
-
-function isOrdered(metadata: EntityMetadata, order: unknown): boolean {
-  return entriesOf(order).some(([, wanted]) => wanted !== undefined) || Object.keys(metadata.orderBy ?? {}).length > 0;
-}
-
-function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-}
-
-function isNothing(value: unknown): boolean {
-  if (value === undefined || value === null || value === false) return true;
-  return typeof value === "object" && entriesOf(value).length === 0;
-}
-
-/** What `for … in` goes through, inherited properties included, because TypeORM reads where and order so. */
-function entriesOf(object: unknown): [string, unknown][] {
-  const entries: [string, unknown][] = [];
-  if (typeof object !== "object" || object === null) return entries;
-  for (const name in object) entries.push([name, (object as Record<string, unknown>)[name]]);
-  return entries;
-}
-
-/** `cache: 5000` and `cache: { id, milliseconds: 5000 }`; the id is of no use here, an entry has a key already. */
-function ttlIn(cache: unknown): number | undefined {
-  const milliseconds: unknown = isPlain(cache) ? cache["milliseconds"] : cache;
-  return typeof milliseconds === "number" && milliseconds > 0 && Number.isFinite(milliseconds)
-    ? milliseconds
-    : undefined;
 }
 
 /** A value as the database gets it: TypeORM applies transformers to where clauses too. */

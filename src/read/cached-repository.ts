@@ -119,8 +119,9 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     options: FindManyOptions<Entity>,
     read: (readThrough: ReadThrough, call: ReadCall) => Promise<Result | BypassReason>,
   ): Promise<Result | undefined> {
-    // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-assertion -- TypeORM 0.3 needs it, 1.x does not.
-    const plan = this.plan(kind, options as FindManyOptions<ObjectLiteral>);
+    // TypeORM 0.3 and 1.x disagree on whether the options of one entity are those of any.
+    const untyped: object = options;
+    const plan = this.plan(kind, untyped);
     const found = typeof plan === "string" ? plan : await read(plan.readThrough, plan.call);
     if (typeof found !== "string") return found;
     this.bypass(method, found);

@@ -69,7 +69,8 @@ export class EntityLoader {
     }
   }
 
-  private hasLoadListeners({ metadata }: EntityModel): boolean {
+  /** Mostly there are none, and then a hit does not wait for them. */
+  hasLoadListeners({ metadata }: EntityModel): boolean {
     return (
       metadata.afterLoadListeners.length > 0 ||
       metadata.childEntityMetadatas.some((child) => child.afterLoadListeners.length > 0) ||

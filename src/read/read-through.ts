@@ -8,7 +8,7 @@ import type { CacheLogger, Explanation } from "../options";
 import type { ReadAnswer, Store } from "../store/store";
 import type { CacheableRead } from "./cacheable-query";
 import type { EntityLoader, Loaded, LoadOptions } from "./entity-loader";
-import { Filler, type KeyedQuery } from "./filler";
+import { Filler, needsRowTags, type KeyedQuery } from "./filler";
 import { rowsByQuery, sorted, withIds } from "./multi-get";
 import { fillOf, textsOf } from "./row-fill";
 import { SharedLoads, type Outcome, type SharedLoadsOptions } from "./shared-loads";
@@ -69,11 +69,12 @@ export class ReadThrough {
     const codec = this.options.codecOf(model);
     const looked = await this.look(model, read.queries, (payload) => rebuild(codec, payload));
     if (typeof looked === "string") return looked;
-    const hits = looked.hits.flat();
+    const hits = looked.hits.length === 1 ? looked.hits[0]! : looked.hits.flat();
     const loaded = looked.missed.length === 0 ? [] : await this.loadEntities(call, looked.missed);
-    await this.options.loader.announce(model, hits);
-    if (read.multiple) return sorted([...hits, ...loaded], model);
-    return [...hits, ...loaded].slice(0, options.take);
+    if (this.options.loader.hasLoadListeners(model)) await this.options.loader.announce(model, hits);
+    const entities = loaded.length === 0 ? hits : [...hits, ...loaded];
+    if (read.multiple) return sorted(entities, model);
+    return options.take === undefined ? entities : entities.slice(0, options.take);
   }
 
   /** Whether the query finds a row. It shares its entry with `findOne`, and makes no entity. */
@@ -128,9 +129,9 @@ export class ReadThrough {
     if (answers === undefined) return "store-unavailable";
     const hits: Content[] = [];
     const missed: KeyedQuery[] = [];
-    for (const [index, one] of asked.entries()) {
-      const opened = this.open(one, answers[index]!, open);
-      if (opened === undefined) missed.push(one);
+    for (let index = 0; index < asked.length; index += 1) {
+      const opened = this.open(asked[index]!, answers[index]!, open);
+      if (opened === undefined) missed.push(asked[index]!);
       else hits.push(opened.content);
     }
     return { hits, missed };
@@ -203,7 +204,7 @@ export class ReadThrough {
     return this.guarded("read", () =>
       this.options.store.read(
         asked.map(({ model, query, key }) => {
-          const rowTags = this.filler.hintOf(key);
+          const rowTags = needsRowTags(model, query) ? this.filler.hintOf(key) : undefined;
           const request = { key, group: model.group, query: query.text, tags: query.tags };
           return rowTags === undefined ? request : { ...request, rowTags };
         }),

@@ -91,21 +91,7 @@ export class MemoryStore implements Store {
 
   async prepare(tags: readonly Tag[]): Promise<Token[]> {
     this.opened();
-    const now = this.clock.monotonic();
-    const minted = this.mint();
-    return tags.map((tag) => {
-      const holders = this.locks.get(tag);
-      if (holders !== undefined) {
-        if (anyAlive(holders, now)) return "";
-        // The writers died: nobody knows what they committed, so the tag begins anew.
-        this.locks.delete(tag);
-        this.tokens.delete(tag);
-      }
-      const held = this.tokens.get(tag);
-      if (isToken(held)) return held;
-      this.tokens.set(tag, minted);
-      return minted;
-    });
+    return this.capture(tags, this.clock.monotonic());
   }
 
   async fill(entries: readonly FillRequest[]): Promise<void> {
@@ -118,10 +104,7 @@ export class MemoryStore implements Store {
     const now = this.clock.monotonic();
     // Captured now and not at unlock: a bulk write between this transaction's COMMIT and its unlock moves the epoch, and
     // the entry must not carry the moved one.
-    const captured = readTags.map((tag) => {
-      const held = this.tokens.get(tag);
-      return isToken(held) && !this.locks.has(tag) ? held : "";
-    });
+    const captured = this.capture(readTags, now);
     for (const tag of tags) {
       const holders = this.locks.get(tag) ?? new Map<string, number>();
       for (const [other, deadline] of holders) if (deadline <= now) holders.delete(other);
@@ -197,6 +180,23 @@ export class MemoryStore implements Store {
       return isToken(held) && held === entry.tokens[at];
     });
     return fresh ? { outcome: "hit", payload: entry.payload, rowTags } : { outcome: "miss", why: "stale", rowTags };
+  }
+
+  private capture(tags: readonly Tag[], now: number): Token[] {
+    const minted = this.mint();
+    return tags.map((tag) => {
+      const holders = this.locks.get(tag);
+      if (holders !== undefined) {
+        if (anyAlive(holders, now)) return "";
+        // The writers died: nobody knows what they committed, so the tag begins anew.
+        this.locks.delete(tag);
+        this.tokens.delete(tag);
+      }
+      const held = this.tokens.get(tag);
+      if (isToken(held)) return held;
+      this.tokens.set(tag, minted);
+      return minted;
+    });
   }
 
   private put(entry: FillRequest): void {

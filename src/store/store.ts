@@ -36,9 +36,9 @@ export interface Store {
    *
    * @param holder unique per transaction
    * @param readTags tags that the caller does not lock but will write through under
-   * @returns the tokens of `readTags` at this moment; "" where one is missing or locked
+   * @returns the tokens of `readTags` at this moment, as `prepare` captures them
    */
-  lock(tags: readonly Tag[], holder: string, readTags: readonly Tag[]): Promise<Token[]>;
+  lock(tags: readonly Tag[], holder: string, readTags: readonly Tag[], tagTtl: number): Promise<Token[]>;
 
   /** Ends a lock after COMMIT or ROLLBACK; see {@link UnlockRequest}. */
   unlock(request: UnlockRequest): Promise<UnlockAnswer>;

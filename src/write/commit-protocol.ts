@@ -87,7 +87,7 @@ export class CommitProtocol {
     let renewed = false;
     const timer = setInterval(() => {
       renewed = true;
-      this.options.store.lock([...held.tags], held.holder, []).catch(() => undefined);
+      this.options.store.lock([...held.tags], held.holder, [], this.options.tagTtl()).catch(() => undefined);
     }, this.options.lockTtl / 3);
     timer.unref();
     return () => {
@@ -146,10 +146,10 @@ export class CommitProtocol {
   }
 
   private async lockInTime(plan: LockPlan, tags: ReadonlySet<Tag>, holder: string): Promise<HeldLock> {
-    const { store, clock, lockTtl, reporter } = this.options;
+    const { store, clock, lockTtl, tagTtl, reporter } = this.options;
     for (let attempt = 1; ; attempt += 1) {
       const since = clock.monotonic();
-      const tokens = await store.lock([...tags], holder, plan.readTags);
+      const tokens = await store.lock([...tags], holder, plan.readTags, tagTtl());
       const found = plan.readTags.map((tag, index) => [tag, tokens[index] ?? ""] as const);
       const held: HeldLock = {
         holder,

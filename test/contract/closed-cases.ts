@@ -12,7 +12,7 @@ export function describeClosed(world: World): void {
       ["read", (to) => to.read([request()])],
       ["prepare", (to) => to.prepare([SKU], TAG_TTL)],
       ["fill", (to) => to.fill([{ key: "k", group: "g", value: "", ttl: 1 }])],
-      ["lock", (to) => to.lock([SKU], "w", [])],
+      ["lock", (to) => to.lock([SKU], "w", [], TAG_TTL)],
       ["unlock", (to) => unlock(to, "w", [SKU])],
       ["invalidate", (to) => to.invalidate([SKU])],
     ];

@@ -87,7 +87,7 @@ export function describeReads(world: World): void {
       const [epoch] = await world.store.prepare([EPOCH], TAG_TTL);
       await world.store.fill([{ key: "k", group: "shop.product", value: forged([epoch!, ""]), ttl: TAG_TTL }]);
       expect(await read(world.store)).toMatchObject({ outcome: "miss" });
-      await world.store.lock([SKU], "w", []);
+      await world.store.lock([SKU], "w", [], TAG_TTL);
       await world.store.fill([{ key: "k", group: "shop.product", value: forged([epoch!, "!w"]), ttl: TAG_TTL }]);
       expect(await read(world.store)).toMatchObject(miss("stale"));
     });
@@ -131,7 +131,7 @@ export function describeReads(world: World): void {
 
     it("withholds the tokens of locked tags only", async () => {
       const [epoch] = await world.store.prepare([EPOCH, SKU], TAG_TTL);
-      await world.store.lock([SKU], "w", []);
+      await world.store.lock([SKU], "w", [], TAG_TTL);
       expect(await world.other.prepare([EPOCH, SKU, ROW], TAG_TTL)).toEqual([
         epoch,
         "",

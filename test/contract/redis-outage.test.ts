@@ -138,7 +138,7 @@ describe("a server that does not answer", () => {
     const { store, states } = await openStore(client, { timeout: 100, lockTtl: 300 });
     await fill(store, "value");
     await server.kill("SIGSTOP");
-    await expect(store.lock([TAG], "w", [])).rejects.toMatchObject({ code: "STORE_TIMEOUT" });
+    await expect(store.lock([TAG], "w", [], 60_000)).rejects.toMatchObject({ code: "STORE_TIMEOUT" });
     await server.kill("SIGCONT");
     await until(async () => (await client.keys("*:t:id=1")).length === 1 && (await outcome(store)) === "stale");
     await until(async () => (await store.prepare([TAG], 1000))[0] !== "");

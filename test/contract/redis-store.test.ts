@@ -68,11 +68,26 @@ describe("RedisStore", () => {
   });
 
   describe("time to live", () => {
-    it("gives tags and entries theirs, and guards none", async () => {
+    it("gives tags and entries theirs", async () => {
       await fill("value");
       expect(await ttlOf(redis.keys.tag(SKU))).toBeGreaterThan(TAG_TTL - 10_000);
       expect(await ttlOf(redis.keys.entry("shop.product", "k"))).toBeGreaterThan(TAG_TTL - 10_000);
-      expect(await ttlOf(redis.keys.guard("shop.product"))).toBe(-1);
+    });
+
+    it.each(["prepare", "lock"] as const)("keeps a guard that is in use, and no other, by %s", async (command) => {
+      const guard = redis.keys.guard("shop.product");
+      const days = 24 * 3_600_000;
+      const use = () =>
+        command === "prepare" ? redis.store.prepare([SKU], TAG_TTL) : redis.store.lock([SKU], "w", [], TAG_TTL);
+      await redis.client.persist(guard);
+      await use();
+      expect(await ttlOf(guard)).toBeGreaterThan(29 * days);
+      await redis.client.pexpire(guard, 14 * days);
+      await use();
+      expect(await ttlOf(guard)).toBeGreaterThan(29 * days);
+      await redis.client.pexpire(guard, 16 * days);
+      await use();
+      expect(await ttlOf(guard)).toBeLessThan(17 * days);
     });
 
     it("lengthens the life of a tag that is used again, and never shortens it", async () => {
@@ -85,7 +100,7 @@ describe("RedisStore", () => {
     });
 
     it("lets a lock outlast the mark on its tag", async () => {
-      await redis.store.lock([SKU], "w", []);
+      await redis.store.lock([SKU], "w", [], TAG_TTL);
       expect(await ttlOf(redis.keys.tag(SKU))).toBeGreaterThan(LOCK_TTL);
       await redis.client.pexpire(redis.keys.tag(SKU), 0);
       expect(await redis.other.prepare([SKU], TAG_TTL)).toEqual([""]);
@@ -94,8 +109,8 @@ describe("RedisStore", () => {
 
   describe("guard", () => {
     it("holds only its quarantine once everything is unlocked", async () => {
-      await redis.store.lock([SKU, ROW, EPOCH], "w1", []);
-      await redis.other.lock([SKU], "w2", []);
+      await redis.store.lock([SKU, ROW, EPOCH], "w1", [], TAG_TTL);
+      await redis.other.lock([SKU], "w2", [], TAG_TTL);
       expect(await redis.client.hlen(redis.keys.guard("shop.product"))).toBe(4);
       await unlock(redis.store, "w1", [SKU, ROW, EPOCH]);
       await unlock(redis.other, "w2", [SKU]);
@@ -104,10 +119,10 @@ describe("RedisStore", () => {
 
     it("gets rid of the locks of writers that crashed, whether or not anybody asks for their tags again", async () => {
       const tags = Array.from({ length: 50 }, (_, id) => `shop.product|id=${id}`);
-      for (const tag of tags) await redis.store.lock([tag], `w-${tag}`, []);
+      for (const tag of tags) await redis.store.lock([tag], `w-${tag}`, [], TAG_TTL);
       await redis.age(LOCK_TTL + 1);
       for (let round = 0; round < 1000; round++) {
-        await redis.store.lock([SKU], `r${round}`, []);
+        await redis.store.lock([SKU], `r${round}`, [], TAG_TTL);
         await unlock(redis.store, `r${round}`, [SKU]);
         if ((await redis.client.hlen(redis.keys.guard("shop.product"))) === 1) break;
       }
@@ -115,8 +130,8 @@ describe("RedisStore", () => {
     });
 
     it("keeps the locks of living writers while it does so", async () => {
-      await redis.store.lock([ROW], "living", []);
-      for (let round = 0; round < 50; round++) await redis.store.lock([SKU], "w", []);
+      await redis.store.lock([ROW], "living", [], TAG_TTL);
+      for (let round = 0; round < 50; round++) await redis.store.lock([SKU], "w", [], TAG_TTL);
       expect(await redis.other.prepare([ROW], TAG_TTL)).toEqual([""]);
     });
 
@@ -128,14 +143,14 @@ describe("RedisStore", () => {
       await until(async () => (await redis.store.prepare([SKU], TAG_TTL))[0] !== "");
       expect((await timeOf(redis.client)) - start).toBeGreaterThanOrEqual(149);
 
-      await redis.store.lock([SKU], "dead", []);
+      await redis.store.lock([SKU], "dead", [], TAG_TTL);
       const locked = await timeOf(redis.client);
       await until(async () => (await redis.other.prepare([SKU], TAG_TTL))[0] !== "");
       expect((await timeOf(redis.client)) - locked).toBeGreaterThanOrEqual(140);
     });
 
     it("does not trust a token beside a lock whose holder died", async () => {
-      await redis.store.lock([SKU], "dead", []);
+      await redis.store.lock([SKU], "dead", [], TAG_TTL);
       await redis.client.set(redis.keys.tag(SKU), "who set this");
       await redis.age(LOCK_TTL + 1);
       expect(await redis.store.prepare([SKU], TAG_TTL)).toEqual([expect.stringMatching(/^[\w-]{16}$/)]);
@@ -170,7 +185,10 @@ describe("RedisStore", () => {
       const [epoch] = await redis.store.prepare([EPOCH], TAG_TTL);
       await redis.client.lpush(redis.keys.tag(SKU), "x");
       await redis.client.lpush(redis.keys.tag(ROW), "x");
-      expect(await redis.store.lock([SKU], "w", [EPOCH, ROW])).toEqual([epoch, ""]);
+      expect(await redis.store.lock([SKU], "w", [EPOCH, ROW], TAG_TTL)).toEqual([
+        epoch,
+        expect.stringMatching(/^[^!]/),
+      ]);
       expect(await redis.client.get(redis.keys.tag(SKU))).toBe("!w");
       await redis.client.del(redis.keys.tag(SKU));
       await redis.client.lpush(redis.keys.tag(SKU), "x");
@@ -180,11 +198,11 @@ describe("RedisStore", () => {
 
     it.each(["prepare", "lock", "unlock"])("starts a quarantine if it is the guard, found by %s", async (finder) => {
       const guard = redis.keys.guard("shop.product");
-      await redis.store.lock([SKU], "w", []);
+      await redis.store.lock([SKU], "w", [], TAG_TTL);
       await redis.client.del(guard);
       await redis.client.set(guard, "x");
       if (finder === "prepare") expect(await redis.store.prepare([SKU], TAG_TTL)).toEqual([""]);
-      if (finder === "lock") expect(await redis.store.lock([SKU], "w", [EPOCH])).toEqual([""]);
+      if (finder === "lock") expect(await redis.store.lock([SKU], "w", [EPOCH], TAG_TTL)).toEqual([""]);
       if (finder === "unlock") {
         expect(await unlock(redis.store, "w", [SKU], [entryBy("w", "e")])).toEqual({ held: false, written: 0 });
       }
@@ -205,17 +223,20 @@ describe("RedisStore", () => {
       await redis.client.script("FLUSH");
       expect(await redis.store.prepare([SKU, "shop.order|"], TAG_TTL)).not.toContain("");
       await redis.client.script("FLUSH");
-      const both = Promise.all([redis.store.lock([SKU, "shop.order|"], "w", []), redis.other.lock([ROW], "x", [])]);
+      const both = Promise.all([
+        redis.store.lock([SKU, "shop.order|"], "w", [], TAG_TTL),
+        redis.other.lock([ROW], "x", [], TAG_TTL),
+      ]);
       expect(await both).toEqual([[], []]);
     });
 
     it("still unlocks when its memory is full, and writes nothing through", async () => {
       const [epoch] = await redis.store.prepare([EPOCH], TAG_TTL);
-      await redis.store.lock([SKU, ROW], "w", []);
-      await redis.other.lock([ROW], "x", []);
+      await redis.store.lock([SKU, ROW], "w", [], TAG_TTL);
+      await redis.other.lock([ROW], "x", [], TAG_TTL);
       await redis.client.config("SET", "maxmemory", "1");
       try {
-        await expect(redis.store.lock([EPOCH], "y", [])).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+        await expect(redis.store.lock([EPOCH], "y", [], TAG_TTL)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
         await expect(redis.store.prepare([SKU.replace("A", "B")], TAG_TTL)).rejects.toMatchObject({
           code: "STORE_UNAVAILABLE",
           message: expect.stringContaining("OOM"),
@@ -239,7 +260,7 @@ describe("RedisStore", () => {
       let hits = 0;
       try {
         for (let version = 0; version < 400; version++) {
-          await store.lock([SKU], `w${version}`, []).catch(() => undefined);
+          await store.lock([SKU], `w${version}`, [], TAG_TTL).catch(() => undefined);
           await unlock(store, `w${version}`, [SKU]).catch(() => undefined);
           for (const payload of ["x".repeat(5000), `${version}`]) {
             const tokens = await store.prepare([EPOCH, SKU], TAG_TTL).catch(() => [""]);

@@ -81,13 +81,13 @@ async function trace(store: Store, age: (milliseconds: number) => Promise<void>,
     },
     read: ({ guess }) =>
       store.read([{ key: "k", group: "g", query: "q", tags: QUERY_TAGS, ...(guess ? { rowTags: ["g|*"] } : {}) }]),
-    lock: async ({ holder, tags, reads }) => (await store.lock(tags, holder, reads)).map(name),
+    lock: async ({ holder, tags, reads }) => (await store.lock(tags, holder, reads, 600_000)).map(name),
     async unlock({ holder, tags, locked }) {
       const [epoch] = await store.prepare(["g|"], 600_000);
       return end(holder, tags, locked, epoch!);
     },
     async write({ holder, locked }) {
-      const [epoch] = await store.lock(locked, holder, ["g|"]);
+      const [epoch] = await store.lock(locked, holder, ["g|"], 600_000);
       return [name(epoch!), await end(holder, locked, locked, epoch!)];
     },
     age: ({ share }) => age(share * LOCK_TTL),

@@ -22,7 +22,7 @@ export function describeWriteThrough(world: World): void {
     it("serves the written entry at once, and invalidates the tags that it is not under", async () => {
       await fill("list", [], { key: "list", query: "all", tags: [EPOCH, "shop.product|*"] });
       const tags = [SKU, "shop.product|*"];
-      const captured = await world.store.lock(tags, "w", [EPOCH]);
+      const captured = await world.store.lock(tags, "w", [EPOCH], TAG_TTL);
       expect(captured).toEqual([epoch]);
       expect(await unlock(world.store, "w", tags, [entryBy("w", captured[0]!)])).toEqual({ held: true, written: 1 });
       expect(await read(world.other)).toEqual({ outcome: "hit", payload: "by w", rowTags: [] });
@@ -33,24 +33,24 @@ export function describeWriteThrough(world: World): void {
     });
 
     it("still works under a renewed lock", async () => {
-      await world.store.lock([SKU], "w", [EPOCH]);
+      await world.store.lock([SKU], "w", [EPOCH], TAG_TTL);
       await world.setup.age(LOCK_TTL - 1000);
-      await world.store.lock([SKU], "w", [EPOCH]);
+      await world.store.lock([SKU], "w", [EPOCH], TAG_TTL);
       await world.setup.age(LOCK_TTL - 1000);
       expect(await unlock(world.store, "w", [SKU], [entryBy("w", epoch)])).toEqual({ held: true, written: 1 });
       expect(await read(world.other)).toMatchObject({ outcome: "hit" });
     });
 
     it("works again once the lock of a writer that died is void", async () => {
-      await world.other.lock([SKU], "dead", []);
+      await world.other.lock([SKU], "dead", [], TAG_TTL);
       await world.setup.age(LOCK_TTL + 1);
-      await world.store.lock([SKU], "w", []);
+      await world.store.lock([SKU], "w", [], TAG_TTL);
       expect(await unlock(world.store, "w", [SKU], [entryBy("w", epoch)])).toEqual({ held: true, written: 1 });
     });
 
     it("writes what it may and leaves out the rest", async () => {
-      await world.store.lock([SKU, ROW], "w", []);
-      await world.other.lock([ROW], "another", []);
+      await world.store.lock([SKU, ROW], "w", [], TAG_TTL);
+      await world.other.lock([ROW], "another", [], TAG_TTL);
       const byRow = { ...entryBy("w", epoch, [SKU, ROW]), key: "row" };
       expect(await unlock(world.store, "w", [SKU, ROW], [byRow, entryBy("w", epoch)])).toEqual({
         held: true,
@@ -61,93 +61,93 @@ export function describeWriteThrough(world: World): void {
     });
 
     it("is refused after the lock has expired", async () => {
-      await world.store.lock([SKU], "w", []);
+      await world.store.lock([SKU], "w", [], TAG_TTL);
       await world.setup.age(LOCK_TTL + 1);
       await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)]), false);
     });
 
     it("is refused after the lock has expired and the tag was filled under", async () => {
-      await world.store.lock([SKU], "w", []);
+      await world.store.lock([SKU], "w", [], TAG_TTL);
       await world.setup.age(LOCK_TTL + 1);
       await world.other.prepare([SKU], TAG_TTL);
       await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)]), false);
     });
 
     it("is refused while another holds the tag, and to that one too, since the first came after it", async () => {
-      await world.store.lock([SKU], "w1", []);
-      await world.other.lock([SKU], "w2", []);
-      await world.store.lock([SKU], "w1", []);
+      await world.store.lock([SKU], "w1", [], TAG_TTL);
+      await world.other.lock([SKU], "w2", [], TAG_TTL);
+      await world.store.lock([SKU], "w1", [], TAG_TTL);
       await refused(unlock(world.other, "w2", [SKU], [entryBy("w2", epoch)]));
       await refused(unlock(world.store, "w1", [SKU], [entryBy("w1", epoch)]));
     });
 
     it("is refused if another came and went, which may have committed later", async () => {
-      await world.store.lock([SKU], "w1", []);
-      await world.other.lock([SKU], "w2", []);
+      await world.store.lock([SKU], "w1", [], TAG_TTL);
+      await world.other.lock([SKU], "w2", [], TAG_TTL);
       await unlock(world.other, "w2", [SKU], [entryBy("w2", epoch)]);
       await refused(unlock(world.store, "w1", [SKU], [entryBy("w1", epoch)]));
     });
 
     it("is refused if another was there first and is gone, which may have waited for the row", async () => {
-      await world.other.lock([SKU], "w2", []);
-      await world.store.lock([SKU], "w1", []);
+      await world.other.lock([SKU], "w2", [], TAG_TTL);
+      await world.store.lock([SKU], "w1", [], TAG_TTL);
       await unlock(world.other, "w2", [SKU]);
       await refused(unlock(world.store, "w1", [SKU], [entryBy("w1", epoch)]));
     });
 
     it("is refused if another was there first and died, also after the lock was renewed", async () => {
-      await world.other.lock([SKU], "dead", []);
+      await world.other.lock([SKU], "dead", [], TAG_TTL);
       await world.setup.age(0.6 * LOCK_TTL);
-      await world.store.lock([SKU], "w", []);
+      await world.store.lock([SKU], "w", [], TAG_TTL);
       await world.setup.age(0.6 * LOCK_TTL);
-      await world.store.lock([SKU], "w", []);
+      await world.store.lock([SKU], "w", [], TAG_TTL);
       await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)]));
     });
 
     it("is refused if one unlocked meanwhile whose own lock had been lost before", async () => {
-      await world.other.lock([SKU], "slow", []);
+      await world.other.lock([SKU], "slow", [], TAG_TTL);
       await world.setup.age(LOCK_TTL + 1);
-      await world.store.lock([SKU], "w", []);
+      await world.store.lock([SKU], "w", [], TAG_TTL);
       await unlock(world.other, "slow", [SKU]);
       await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)]));
     });
 
     it("is refused if another came and went before the lock was renewed", async () => {
-      await world.store.lock([SKU], "w1", []);
-      await world.other.lock([SKU], "w2", []);
+      await world.store.lock([SKU], "w1", [], TAG_TTL);
+      await world.other.lock([SKU], "w2", [], TAG_TTL);
       await unlock(world.other, "w2", [SKU]);
-      await world.store.lock([SKU], "w1", []);
+      await world.store.lock([SKU], "w1", [], TAG_TTL);
       await refused(unlock(world.store, "w1", [SKU], [entryBy("w1", epoch)]));
     });
 
     it("is refused if another died that may have committed later", async () => {
-      await world.store.lock([SKU], "dead", []);
+      await world.store.lock([SKU], "dead", [], TAG_TTL);
       await world.setup.age(LOCK_TTL - 1000);
-      await world.store.lock([SKU], "w", []);
+      await world.store.lock([SKU], "w", [], TAG_TTL);
       await world.setup.age(2000);
       await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)]));
     });
 
     it("is refused if the tag was invalidated meanwhile, even if the lock was renewed then", async () => {
-      await world.store.lock([SKU], "w", []);
+      await world.store.lock([SKU], "w", [], TAG_TTL);
       await world.other.invalidate([SKU]);
       await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)]));
 
-      await world.store.lock([SKU], "x", []);
+      await world.store.lock([SKU], "x", [], TAG_TTL);
       await world.other.invalidate([SKU]);
-      await world.store.lock([SKU], "x", []);
+      await world.store.lock([SKU], "x", [], TAG_TTL);
       await refused(unlock(world.store, "x", [SKU], [entryBy("x", epoch)]));
     });
 
     it("is refused for an entry under no tag of this lock", async () => {
-      await world.store.lock([SKU], "w", []);
+      await world.store.lock([SKU], "w", [], TAG_TTL);
       const entries = [entryBy("w", epoch, []), entryBy("w", epoch, [ROW]), entryBy("w", epoch, [SKU, ROW])];
       await refused(unlock(world.store, "w", [SKU], entries));
     });
 
     it("does not hide a bulk write between the COMMIT and the unlock of the writer", async () => {
-      const [captured] = await world.store.lock([SKU], "w", [EPOCH]);
-      await world.other.lock([EPOCH], "bulk", []);
+      const [captured] = await world.store.lock([SKU], "w", [EPOCH], TAG_TTL);
+      await world.other.lock([EPOCH], "bulk", [], TAG_TTL);
       await unlock(world.other, "bulk", [EPOCH]);
       await world.other.prepare([EPOCH], TAG_TTL);
       await unlock(world.store, "w", [SKU], [entryBy("w", captured!)]);
@@ -155,8 +155,8 @@ export function describeWriteThrough(world: World): void {
     });
 
     it("does not show an older value after two writers of one row", async () => {
-      await world.store.lock([SKU], "w1", []);
-      await world.other.lock([SKU], "w2", []);
+      await world.store.lock([SKU], "w1", [], TAG_TTL);
+      await world.other.lock([SKU], "w2", [], TAG_TTL);
       await unlock(world.other, "w2", [SKU], [entryBy("w2", epoch)]);
       await unlock(world.store, "w1", [SKU], [entryBy("w1", epoch)]);
       await world.other.prepare([SKU], TAG_TTL);

@@ -37,8 +37,8 @@ export class WidenedStore implements Store {
     return this.store.fill(entries);
   }
 
-  lock(tags: readonly string[], holder: string, readTags: readonly string[]) {
-    return this.store.lock(tags, holder, readTags);
+  lock(tags: readonly string[], holder: string, readTags: readonly string[], tagTtl: number) {
+    return this.store.lock(tags, holder, readTags, tagTtl);
   }
 
   async unlock(request: UnlockRequest) {

@@ -449,8 +449,8 @@ describe("a store with foreign values, or none", () => {
       const cache = await attachCache(dataSource, {
         store,
         namespace: "bad",
-        lockTtl: 800,
-        storeTimeout: 390,
+        lockTtl: 60,
+        storeTimeout: 29,
         logger: { warn: (message) => warnings.push(message) },
       });
       await quarantineOver(store, ["plain"]);
@@ -529,8 +529,8 @@ describe("a store with foreign values, or none", () => {
       const cache = await attachCache(dataSource, {
         store,
         namespace: "bad",
-        lockTtl: 800,
-        storeTimeout: 390,
+        lockTtl: 60,
+        storeTimeout: 29,
         logger: { warn: () => undefined },
       });
       await quarantineOver(store, ["plain"]);

@@ -282,6 +282,7 @@ function readsBy(property: string, value: unknown) {
   const reads: [string, (repository: Repository<Row & Record<string, unknown>>) => Promise<unknown>][] = [
     ["findOneBy", (repository) => repository.findOneBy(where)],
     ["find", (repository) => repository.find({ where, order: { n: "ASC", id: "ASC" } })],
+    ["last", (repository) => repository.findOne({ where, order: { n: "DESC", id: "DESC" } })],
     ["count", (repository) => repository.countBy(where)],
   ];
   if (property === "id") {

@@ -1,14 +1,33 @@
+import * as typeorm from "typeorm";
 import {
+  Column,
+  Entity,
   Equal,
   In,
+  JoinTable,
+  ManyToMany,
+  ManyToOne,
   MoreThan,
   Not,
+  OneToMany,
+  PrimaryGeneratedColumn,
+  RelationId,
+  VirtualColumn,
   type DataSource,
+  type EntityTarget,
   type FindManyOptions,
   type FindOptionsWhere,
+  type ObjectLiteral,
   type Repository,
 } from "typeorm";
-import { MemoryStore, type BypassReason, type CachedRepository, type CoherentCache } from "typeorm-coherent";
+import {
+  CacheKey,
+  Cached,
+  MemoryStore,
+  type BypassReason,
+  type CachedRepository,
+  type CoherentCache,
+} from "typeorm-coherent";
 import { attachMemory, countStatements } from "../support/cache-harness";
 import { countingStore } from "../support/counting-store";
 import { describeEachDatabase } from "../support/databases";
@@ -247,7 +266,7 @@ describeEachDatabase("reads", (database) => {
         [
           ["findOne", { where: { code: "A" } }],
           ["find", { where: { code: "A" }, order: { id: "DESC" } }],
-          ["exists", { where: { code: "A" }, relations: [] as never, select: {} }],
+          ["exists", { where: { code: "A" }, relations: {}, select: {} }],
         ],
       ],
       [
@@ -265,6 +284,21 @@ describeEachDatabase("reads", (database) => {
           ["find", { where: { shelf: 1 }, order: { rank: "asc", id: "desc" } }],
           ["find", { where: { shelf: 1 }, order: { rank: 1, id: -1 } }],
           ["find", { where: { shelf: 1 }, order: { rank: { direction: "ASC" }, id: { direction: "desc" } } }],
+        ],
+      ],
+      [
+        "with deleted rows",
+        [
+          ["find", { where: { shelf: 1 }, withDeleted: true }],
+          // Whatever is true to TypeORM.
+          ["find", { where: { shelf: 1 }, withDeleted: 1 as unknown as boolean }],
+        ],
+      ],
+      [
+        "of a where that inherits",
+        [
+          ["find", { where: { shelf: 2 } }],
+          ["find", { where: Object.create({ shelf: 2 }) as { shelf: number } }],
         ],
       ],
       [
@@ -310,7 +344,6 @@ describeEachDatabase("reads", (database) => {
         ["find", { where: { shelf: 1 }, take: 1 }],
         ["find", { where: { shelf: 1 }, take: 2 }],
         ["find", { where: { shelf: 1 }, skip: 1, take: 2 }],
-        ["find", { where: { shelf: 1 }, withDeleted: true }],
         ["find", { where: { shelf: 1 }, order: { rank: "ASC" } }],
         ["find", { where: { shelf: 1 }, order: { rank: "DESC" } }],
         ["find", { where: { shelf: 1 }, order: { id: "DESC", rank: "ASC" } }],
@@ -378,6 +411,16 @@ describeEachDatabase("reads", (database) => {
       ["options", "relations", (repository) => repository.find({ where: { id: 1 }, relations: { owner: true } })],
       ["options", "select", (repository) => repository.find({ where: { id: 1 }, select: { code: true } })],
       ["options", "a transaction of its own", (repository) => repository.find({ where: { id: 1 }, transaction: true })],
+      [
+        "options",
+        "relation ids, said by nothing",
+        (repository) => repository.find({ where: { id: 1 }, loadRelationIds: {} }),
+      ],
+      [
+        "options",
+        "relation ids, by null",
+        (repository) => repository.find({ where: { id: 1 }, loadRelationIds: null as never }),
+      ],
       ["options", "relation ids", (repository) => repository.find({ where: { id: 1 }, loadRelationIds: true })],
       ["options", "skip of a single row", (repository) => repository.find({ where: { id: 1 }, skip: 1, take: 1 })],
       ["options", "take: 0", (repository) => repository.find({ where: { id: 1 }, take: 0 })],
@@ -424,6 +467,8 @@ describeEachDatabase("reads", (database) => {
       ["null for a where", (repository) => repository.findOneBy(null as never)],
       ["undefined in a where", (repository) => repository.findBy({ id: undefined as never })],
       ["null in a where", (repository) => repository.findBy({ id: null as never })],
+      ["an empty list of relations", (repository) => repository.find({ where: { id: 1 }, relations: [] as never })],
+      ["an empty list of columns", (repository) => repository.findOne({ where: { id: 1 }, select: [] as never })],
       ["an unknown property", (repository) => repository.findBy({ nothing: 1 } as never)],
       [
         "an order of an unknown property",
@@ -441,8 +486,9 @@ describeEachDatabase("reads", (database) => {
           return { name: (error as Error).constructor.name, message: (error as Error).message };
         }
       };
-      expectSame(await outcome(items), await outcome(plain));
-      expectSame(await outcome(items), await outcome(plain));
+      // From a miss, from what it filled, and beside an entry of the same row.
+      await items.findOneBy({ id: 1 });
+      for (let time = 0; time < 3; time += 1) expectSame(await outcome(items), await outcome(plain));
     });
 
     it("a lock", async () => {
@@ -516,5 +562,123 @@ describeEachDatabase("reads", (database) => {
     expect(await seats.findOneBy({ row: 2, place: "b" })).toBeNull();
     await seats.save({ row: 2, place: "b" });
     expect(await seats.findOneBy({ row: 2, place: "b" })).toMatchObject({ price: 0 });
+  });
+});
+
+@Entity()
+class Author {
+  @PrimaryGeneratedColumn() id!: number;
+  @Column() name!: string;
+  @OneToMany(() => Book, (book) => book.author) books!: Book[];
+}
+
+@Entity()
+@Cached()
+class Book {
+  @PrimaryGeneratedColumn() id!: number;
+  @CacheKey() @Column() title!: string;
+  @ManyToOne(() => Author, { eager: true, createForeignKeyConstraints: false, nullable: false }) author!: Author;
+}
+
+@Entity()
+@Cached()
+class Review {
+  @PrimaryGeneratedColumn() id!: number;
+  @CacheKey() @Column() stars!: number;
+  @ManyToOne(() => Author, { eager: true, nullable: false }) author!: Author;
+}
+
+/** Has something that is not in its own row. */
+@Entity()
+@Cached()
+class Magazine {
+  @PrimaryGeneratedColumn() id!: number;
+  @CacheKey() @Column() title!: string;
+  @ManyToOne(() => Author, { nullable: true }) author!: Author | null;
+  @RelationId((magazine: Magazine) => magazine.author) authorId!: number;
+}
+
+@Entity()
+@Cached()
+class Shelf {
+  @PrimaryGeneratedColumn() id!: number;
+  @CacheKey() @Column() title!: string;
+  @VirtualColumn({ query: (alias) => `SELECT COUNT(*) FROM author WHERE id >= ${alias}.id` }) authors!: number;
+}
+
+/** Of TypeORM 0.3 only. */
+const { RelationCount } = typeorm as { RelationCount?: (relation: (author: Author) => unknown) => PropertyDecorator };
+
+@Entity("author_with_count")
+@Cached()
+class Counted {
+  @PrimaryGeneratedColumn() id!: number;
+  @CacheKey() @Column() name!: string;
+  @ManyToMany(() => Author) @JoinTable() friends!: Author[];
+  friendCount!: number;
+}
+RelationCount?.(((counted: Counted) => counted.friends) as never)(Counted.prototype, "friendCount");
+
+describeEachDatabase("reads of entities that reach beyond their row", (database) => {
+  let dataSource: DataSource;
+  let cache: CoherentCache;
+  beforeAll(async () => {
+    dataSource = await database.open([Author, Book, Review, Magazine, Shelf, Counted]);
+    cache = await attachMemory(dataSource);
+    const author = await dataSource.getRepository(Author).save({ name: "Ada" });
+    await dataSource.getRepository(Book).save([
+      { title: "Engines", author },
+      { title: "Orphan", author: { id: 99 } },
+    ]);
+    await dataSource.getRepository(Review).save({ stars: 5, author });
+    await dataSource.getRepository(Magazine).save({ title: "Weekly", author });
+    await dataSource.getRepository(Shelf).save({ title: "upper" });
+    await dataSource.getRepository(Counted).save({ name: "Bob", friends: [author] });
+  });
+
+  /** What TypeORM says, and the reasons why it was asked. */
+  async function bypassed<Row extends ObjectLiteral>(
+    target: EntityTarget<Row>,
+    read: (repository: Repository<Row>) => Promise<unknown>,
+  ): Promise<string[]> {
+    const reasons: string[] = [];
+    const stop = cache.on("bypass", ({ reason }) => reasons.push(reason));
+    const expected = await read(dataSource.getRepository(target));
+    for (let time = 0; time < 2; time += 1) expectSame(await read(cache.repository(target)), expected);
+    stop();
+    return reasons;
+  }
+
+  it("eager relations are TypeORM's, unless the call leaves them out", async () => {
+    expect(await bypassed(Review, (reviews) => reviews.findOneBy({ id: 1 }))).toEqual(Array(2).fill("eager-relations"));
+    expect(await bypassed(Review, (reviews) => reviews.findBy({ stars: 5 }))).toEqual(Array(2).fill("eager-relations"));
+    const alone = (reviews: Repository<Review>) => reviews.find({ where: { stars: 5 }, loadEagerRelations: false });
+    expect(await bypassed(Review, alone)).toEqual([]);
+    expect(await bypassed(Review, (reviews) => reviews.countBy({ stars: 5 }))).toEqual([]);
+    expect(await bypassed(Review, (reviews) => reviews.existsBy({ id: 1 }))).toEqual([]);
+  });
+
+  it("a row whose partner need not be there may not be found: counts and exists ask the database too", async () => {
+    for (const title of ["Engines", "Orphan"]) {
+      expect(await bypassed(Book, (books) => books.existsBy({ title }))).toEqual(Array(2).fill("eager-relations"));
+      expect(await bypassed(Book, (books) => books.countBy({ title }))).toEqual(Array(2).fill("eager-relations"));
+      expect(await bypassed(Book, (books) => books.exists({ where: { title }, loadEagerRelations: false }))).toEqual(
+        [],
+      );
+    }
+  });
+
+  it.each<[string, EntityTarget<ObjectLiteral>]>([
+    ["relation ids", Magazine],
+    ["virtual columns", Shelf],
+    ...(RelationCount === undefined ? [] : [["relation counts", Counted] as [string, EntityTarget<ObjectLiteral>]]),
+  ])("%s come from other tables: nothing of such an entity is served", async (_, target) => {
+    for (const read of [
+      (repository: Repository<ObjectLiteral>) => repository.findOneBy({ id: 1 }),
+      (repository: Repository<ObjectLiteral>) => repository.existsBy({ id: 1 }),
+      (repository: Repository<ObjectLiteral>) => repository.countBy({ id: 1 }),
+    ]) {
+      expect(await bypassed(target, read)).toEqual(["entity", "entity"]);
+    }
   });
 });

@@ -1,5 +1,5 @@
 import type { Rules, Scenario } from "./scenario";
-import { byKey, FEW, invalidated, shared, slow, statements, writtenThrough } from "./scenarios";
+import { byKey, FEW, invalidated, join, shared, slow, statements, writtenThrough } from "./scenarios";
 
 /** The protocol with one rule left out, in the smallest world in which that is found out. */
 export interface Mutant {
@@ -35,5 +35,7 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("an UNLOCK that takes the mark of others too", slow(statements(1, FEW)), { unlockTakesMark: false }),
   mutant("the comparison of T:* before row tags are filled under", byKey(1, "any-row", FEW), { compareAnyRow: false }),
   mutant("the comparison of tokens before a load is joined", shared(2, "any-row", FEW), { compareBeforeJoin: false }),
+  // Not stale, but rows of two moments: where a load is several statements, the entry must be looked at first.
+  mutant("the order of looking", join(2, "any order", "row by row", CALM), {}),
   mutant("that only rows are shared whose tags were compared", shared(2, "hints", FEW), { joinCoveredRows: false }),
 ];

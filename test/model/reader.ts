@@ -1,11 +1,12 @@
 import { rowTagsOf } from "./database";
+import { lookSteps } from "./looking";
 import type { EntrySpec } from "./scenario";
 import * as is from "./state";
 import { Reader, type State } from "./state";
 import { groupsOf, inGroup, type Step, type World } from "./step";
 
 /**
- * What a reader may do: PREPARE, load, fill; and look for a hit key by key. A hit at once needs no step: promise.ts asks of
+ * What a reader may do: PREPARE, load, fill; and look for a hit, key by key. A hit at once needs no step: promise.ts asks of
  * every state what a reader would get there. So does a miss: whoever likes to may PREPARE, whether the entry is there or not.
  */
 export function readerSteps(world: World, reader: number): Step[] {
@@ -65,7 +66,7 @@ class ReaderSteps {
     } else {
       steps.push(this.step("fills", Reader.LOADED, (state) => this.fill(state)));
     }
-    if (hits === "key by key") steps.push(...this.looks());
+    if (hits !== "at once") steps.push(...lookSteps(this.world, this.reader, this.index));
     return steps;
   }
 
@@ -191,57 +192,6 @@ class ReaderSteps {
       });
     }
     return this.rest(state);
-  }
-
-  /** One key after the other, in any order: a cluster, or a second round trip for row tags that nobody guessed. */
-  private looks(): Step[] {
-    const tags = [...this.entry.tags, ...(this.entry.byKey?.rowTags ?? [])];
-    const looks = [{ name: "the entry", look: (state: State) => this.lookAtEntry(state) }];
-    for (const tag of tags) looks.push({ name: this.namesOf([tag]), look: (state) => this.lookAtTag(state, tag) });
-    return looks.flatMap(({ name, look }) => [
-      this.step(`looks at ${name} first`, Reader.IDLE, (state) => {
-        if (!look(state)) return false;
-        state[this.first] = Reader.LOOKING;
-        state[this.first + this.world.at.reads] = this.index;
-        state[this.first + this.world.at.began] = state[this.world.at.commits]!;
-        return this.judge(state);
-      }),
-      this.step(`looks at ${name}`, Reader.LOOKING, (state) => look(state) && this.judge(state)),
-    ]);
-  }
-
-  private lookAtEntry(state: State): boolean {
-    const { at } = this.world;
-    const seen = this.first + at.looked + at.tagCount;
-    const entry = at.entry(this.index);
-    if (state[seen] === 1 || state[entry] === 0) return false;
-    state[seen] = 1;
-    state.copy(state, this.first + at.tokens, entry + 1, entry + at.entrySize);
-    return true;
-  }
-
-  private lookAtTag(state: State, tag: number): boolean {
-    const { at } = this.world;
-    const cell = this.first + at.looked + tag;
-    // A missing or locked tag makes a miss, which needs no step.
-    if (state[cell] !== is.MISSING || !is.isToken(state[at.tag(tag)]!)) return false;
-    state[cell] = state[at.tag(tag)]!;
-    return true;
-  }
-
-  private judge(state: State): boolean {
-    const { at } = this.world;
-    if (state[this.first + at.looked + at.tagCount] === 0) return true;
-    let open = false;
-    for (let tag = 0; tag < at.tagCount; tag++) {
-      const token = state[this.first + at.tokens + tag]!;
-      const seen = state[this.first + at.looked + tag]!;
-      if (token === is.MISSING) continue;
-      if (seen === is.MISSING) open = true;
-      else if (seen !== token) return this.rest(state);
-    }
-    if (!open) state[this.first] = Reader.HIT;
-    return true;
   }
 
   private rest(state: State): boolean {

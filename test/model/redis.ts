@@ -27,9 +27,7 @@ export class RedisModel {
 
   /** Captures tokens of tags of one group and mints missing ones; WITHHELD for a locked tag, and for all in quarantine. */
   prepare(state: State, group: number, tags: readonly number[]): void {
-    const quarantined = this.inQuarantine(state, group);
-    this.answers.length = 0;
-    for (const tag of tags) this.answers.push(quarantined ? is.WITHHELD : this.tokenOf(state, tag));
+    this.capture(state, tags, this.inQuarantine(state, group));
   }
 
   /** Locks tags of one group, or renews their lock, and captures the tokens of others. */
@@ -38,12 +36,7 @@ export class RedisModel {
     const { rules } = this.scenario;
     const begins = state[at.quarantine(group)] === is.NO_GUARD;
     const quarantined = this.inQuarantine(state, group);
-    this.answers.length = 0;
-    for (const tag of captured) {
-      const cell = state[at.tag(tag)]!;
-      const free = is.isToken(cell) && !quarantined && !this.isHeld(state, tag, false);
-      this.answers.push(free ? cell : is.WITHHELD);
-    }
+    this.capture(state, captured, quarantined);
     for (const tag of tags) {
       const renewed = state[at.record(tag, writer)] === 1 && this.isAlive(state, group, writer);
       let shared = false;
@@ -176,6 +169,11 @@ export class RedisModel {
       }
     }
     return state[cell] === is.RUNNING;
+  }
+
+  private capture(state: State, tags: readonly number[], quarantined: boolean): void {
+    this.answers.length = 0;
+    for (const tag of tags) this.answers.push(quarantined ? is.WITHHELD : this.tokenOf(state, tag));
   }
 
   private tokenOf(state: State, tag: number): number {

@@ -28,8 +28,8 @@ export interface Scenario {
    * without: a load may be shared or not whether it is stored afterwards or not.
    */
   readonly sharing: boolean;
-  /** A hit looks at its entry and tags at once, or at one key after the other in any order. */
-  readonly hits: "at once" | "key by key";
+  /** A hit looks at its entry and tags at once, or at the entry and then at one tag after the other, or in any order. */
+  readonly hits: "at once" | "entry first" | "any order";
   /**
    * From when on a write must be seen.
    * - committed: from its COMMIT on, which takes effect before the deadline of its lock

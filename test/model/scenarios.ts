@@ -115,44 +115,50 @@ export const shared = (readers: number, capture: "any-row" | "hints", faults = A
   sharing: true,
 });
 
-/** No slot answers for another: each key is looked at by itself. */
-export const keyByKey = (readers: number, faults = ALL): Scenario => ({
+/** The entry and each tag looked at by themselves, in any order. */
+export const anyOrder = (readers: number, faults = ALL): Scenario => ({
   ...writtenThrough(readers, faults),
-  name: "a row, looked at key by key",
-  hits: "key by key",
+  name: "a row, looked at in any order",
+  hits: "any order",
 });
 
-/** A join of two tables in two slots, each with a guard of its own, and its two rows loaded by a statement each. */
-export const twoGroups = (readers: number, hits: Scenario["hits"], faults = ALL): Scenario => {
-  const both: WriteSpec = {
-    name: "UPDATE of both rows",
-    mode: "transaction",
-    rows: [
-      { row: 0, becomes: "in" },
-      { row: 1, becomes: "in" },
-    ],
-    tags: [0, 1],
-  };
-  return {
-    ...BASE,
-    name: `a join of two groups${hits === "key by key" ? ", looked at key by key" : ""}`,
-    tags: [
-      { name: "T:id=1", group: 0 },
-      { name: "U:id=1", group: 1 },
-    ],
-    rows: ["in", "in"],
-    entries: [{ name: "T join U", group: 0, tags: [0, 1], rows: [0, 1] }],
-    writers: [[both], [{ ...both, name: "UPDATE of U", rows: [{ row: 1, becomes: "in" }], tags: [1] }]],
-    readers,
-    hits,
-    load: "row by row",
-    faults,
-  };
+const writesBoth: WriteSpec = {
+  name: "UPDATE of both rows",
+  mode: "transaction",
+  rows: [
+    { row: 0, becomes: "in" },
+    { row: 1, becomes: "in" },
+  ],
+  tags: [0, 1],
 };
+
+/** A join of two tables in two slots, each with a guard of its own. */
+export const join = (readers: number, hits: Scenario["hits"], load: Scenario["load"], faults = ALL): Scenario => ({
+  ...BASE,
+  name: `a join of two groups (loads: ${load}; hits: ${hits})`,
+  tags: [
+    { name: "T:id=1", group: 0 },
+    { name: "U:id=1", group: 1 },
+  ],
+  rows: ["in", "in"],
+  entries: [{ name: "T join U", group: 0, tags: [0, 1], rows: [0, 1] }],
+  writers: [[writesBoth], [{ ...writesBoth, name: "UPDATE of U", rows: [{ row: 1, becomes: "in" }], tags: [1] }]],
+  readers,
+  hits,
+  load,
+  faults,
+});
 
 /** A COMMIT may outlive its lock, and even be sent after; it is seen at the latest when its writer goes on after UNLOCK. */
 export const slow = (scenario: Scenario): Scenario => ({
   ...scenario,
   name: `${scenario.name}, COMMIT slow`,
   promise: "returned",
+});
+
+/** Writers that may meet on a tag, one more than the others have. */
+export const threeWriters = (readers: number, faults = ALL): Scenario => ({
+  ...statements(readers, faults),
+  name: "a row, written through by three statements and transactions",
+  writers: [[statement], [updateThrough, statement], [statement, bulk]],
 });

@@ -96,7 +96,7 @@ export class Layout {
     this.groupCount = Math.max(...scenario.tags.map(({ group }) => group)) + 1;
     this.entrySize = 1 + this.tagCount + this.rowCount;
     this.writerSize = 4 + this.rowCount;
-    const looks = scenario.hits === "key by key" ? this.tagCount + 1 : 0;
+    const looks = scenario.hits !== "at once" ? this.tagCount + 1 : 0;
     this.readerSize = 3 + this.tagCount + this.rowCount + looks;
 
     let end = 5;
@@ -160,7 +160,7 @@ export class Layout {
   get values(): number {
     return 3 + this.tagCount;
   }
-  /** Only with hits key by key: what the tags were seen to hold, then whether the entry was seen. */
+  /** Only if a hit does not look at all keys at once: what the tags were seen to hold, then whether the entry was seen. */
   get looked(): number {
     return 3 + this.tagCount + this.rowCount;
   }

@@ -134,7 +134,9 @@ function postgres(): TestDatabase | undefined {
     const settings = { type: "postgres", ...server, host: searchParams.get("host") ?? server.host, schema };
     // For raw SQL in tests, which does not name the schema.
     const extra = { options: `-c search_path=${schema}` };
-    return { settings: { ...settings, extra }, remove: () => run(`DROP SCHEMA ${schema} CASCADE`) };
+    // Extensions belong to one schema, and all tests share a database; gen_random_uuid() is there without.
+    const uuids = { uuidExtension: "pgcrypto", installExtensions: false };
+    return { settings: { ...settings, ...uuids, extra }, remove: () => run(`DROP SCHEMA ${schema} CASCADE`) };
   });
 }
 

@@ -25,8 +25,7 @@ export interface ConnectionOptions {
   readonly autoResendUnfulfilledCommands: false;
   readonly maxRetriesPerRequest: 0;
   readonly enableReadyCheck: true;
-  readonly enableAutoPipelining: true;
-  readonly autoPipeliningIgnoredCommands: string[];
+  readonly enableAutoPipelining: false;
   readonly lazyConnect: false;
   readonly readOnly: false;
   readonly role: "master";
@@ -49,8 +48,9 @@ export function connectionOptions(): ConnectionOptions {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     enableReadyCheck: true,
-    enableAutoPipelining: true,
-    autoPipeliningIgnoredCommands: [],
+    // Waiting for the end of the turn costs a lone command as much as all else that the client does for it. Reads are batched
+    // before they get here, and a socket that is busy gathers what is written meanwhile anyway.
+    enableAutoPipelining: false,
     lazyConnect: false,
     readOnly: false,
     role: "master",

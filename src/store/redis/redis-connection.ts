@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Clock, systemClock } from "../../core/clock";
 import { StoreError } from "../../errors";
 import type { StoreContext } from "../store";
+import { Deadlines } from "./deadlines";
 import { connectionOptions, type RedisClient, type RedisLike } from "./redis-client";
 import { RedisKeys, serverIdOf } from "./redis-keys";
 
@@ -32,6 +33,7 @@ export class RedisConnection {
   /** Since when calls time out without any reply in between, on the monotonic clock. */
   private silentSince: number | undefined;
   private handshake: NodeJS.Timeout | undefined;
+  private readonly deadlines: Deadlines;
 
   /**
    * @param onUp called each time the server has been identified; calls are answered from then on
@@ -46,6 +48,7 @@ export class RedisConnection {
   ) {
     const client = source.duplicate(connectionOptions());
     this.client = client;
+    this.deadlines = new Deadlines(clock);
     client.on("connect", () => {
       clearTimeout(this.handshake);
       this.handshake = setTimeout(() => client.disconnect(true), HANDSHAKE_LIMIT).unref();
@@ -70,20 +73,20 @@ export class RedisConnection {
     const { client, keys, generation } = this;
     if (keys === undefined) return Promise.reject(this.unsupported ?? this.unavailable());
     return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const deadline = this.deadlines.set(limit, () => {
         const error = timedOut(limit);
         reject(error);
         if (generation === this.generation) this.noteSilence(limit, error);
-      }, limit);
+      });
       work({ client, keys }).then(
         (value) => {
-          clearTimeout(timer);
+          this.deadlines.met(deadline);
           if (generation !== this.generation) return reject(this.unavailable());
           this.silentSince = undefined;
           resolve(value);
         },
         (error: unknown) => {
-          clearTimeout(timer);
+          this.deadlines.met(deadline);
           reject(error instanceof StoreError ? error : failed(error));
         },
       );

@@ -1,9 +1,10 @@
-import { decodeEntry, type Entry } from "../../core/entry";
 import { groupBy } from "../../core/group-by";
 import { groupOf, type Tag } from "../../core/tag";
 import { createTokenSource, type Token, type TokenSource } from "../../core/token";
 import { CacheConfigError, CacheStateError, StoreError } from "../../errors";
 import type { FillRequest, ReadAnswer, ReadRequest, Store, StoreContext, UnlockAnswer, UnlockRequest } from "../store";
+import { ReadBatch } from "./read-batch";
+import { readEntries } from "./read-entries";
 import type { RedisLike } from "./redis-client";
 import { RedisConnection, type Session } from "./redis-connection";
 import { retireServers } from "./retire-servers";
@@ -33,6 +34,9 @@ export class RedisStore implements Store {
   readonly name = "redis";
   private readonly tokens: TokenSource;
   private connection: RedisConnection | undefined;
+  private readonly reads = new ReadBatch(async (requests) =>
+    this.opened().call((session) => readEntries(session, requests)),
+  );
   private lockTtl = "";
   /** The servers that this store was connected to. */
   private readonly seen = new Set<string>();
@@ -83,37 +87,8 @@ export class RedisStore implements Store {
     });
   }
 
-  async read(requests: readonly ReadRequest[]): Promise<ReadAnswer[]> {
-    if (requests.length === 0) return [];
-    return this.opened().call(async ({ client, keys }) => {
-      const asked = new Set<Tag>();
-      for (const { tags, rowTags = [] } of requests) {
-        for (const tag of tags) asked.add(tag);
-        for (const tag of rowTags) asked.add(tag);
-      }
-      const values = await client.mget([
-        ...requests.map(({ group, key }) => keys.entry(group, key)),
-        ...Array.from(asked, (tag) => keys.tag(tag)),
-      ]);
-      const tokens = new Map<Tag, string | null>();
-      let index = requests.length;
-      for (const tag of asked) tokens.set(tag, values[index++] ?? null);
-
-      const found = requests.map((request, at) => judge(request, values[at] ?? null, tokens));
-      // Row tags that nobody guessed. A later look at them is as good: a token never comes back once it is gone, so one
-      // that is equal now has been equal since this call began.
-      const missing = new Set<Tag>();
-      for (const answer of found) {
-        if ("outcome" in answer) continue;
-        for (const tag of answer.rowTags) if (!tokens.has(tag)) missing.add(tag);
-      }
-      if (missing.size > 0) {
-        const rest = await client.mget(Array.from(missing, (tag) => keys.tag(tag)));
-        let at = 0;
-        for (const tag of missing) tokens.set(tag, rest[at++] ?? null);
-      }
-      return found.map((answer, at) => ("outcome" in answer ? answer : verdict(answer, requests[at]!, tokens)));
-    });
+  read(requests: readonly ReadRequest[]): Promise<ReadAnswer[]> {
+    return requests.length === 0 ? Promise.resolve([]) : this.reads.read(requests);
   }
 
   async prepare(tags: readonly Tag[], tagTtl: number): Promise<Token[]> {
@@ -146,10 +121,11 @@ export class RedisStore implements Store {
     );
   }
 
-  async lock(tags: readonly Tag[], holder: string, readTags: readonly Tag[]): Promise<Token[]> {
+  async lock(tags: readonly Tag[], holder: string, readTags: readonly Tag[], tagTtl: number): Promise<Token[]> {
     if (tags.length === 0 && readTags.length === 0) return [];
     const locked = byGroup(tags);
     const read = byGroup(readTags);
+    const token = this.tokens();
     return this.opened().call(async ({ client, keys }) => {
       const captured = new Map<Tag, Token>();
       await Promise.all(
@@ -157,7 +133,7 @@ export class RedisStore implements Store {
           const lockTags = locked.get(group) ?? [];
           const members = read.get(group) ?? [];
           const guarded = [keys.guard(group), ...[...lockTags, ...members].map((tag) => keys.tag(tag))];
-          const args = [holder, this.lockTtl, String(lockTags.length)];
+          const args = [holder, this.lockTtl, String(lockTags.length), token, milliseconds(tagTtl)];
           const reply = await runScript(client, scripts().lock, guarded, args);
           members.forEach((tag, at) => captured.set(tag, textAt(reply, at)));
         }),
@@ -240,30 +216,6 @@ export class RedisStore implements Store {
     };
     await this.connection?.call(work, limit).catch(() => undefined);
   }
-}
-
-/** A miss, or the entry as far as the tags that were asked for tell. */
-function judge(request: ReadRequest, value: string | null, tokens: Map<Tag, string | null>): ReadAnswer | Entry {
-  if (value === null) return { outcome: "miss", why: "absent" };
-  const entry = decodeEntry(value);
-  if (entry === undefined) return { outcome: "miss", why: "corrupt" };
-  if (entry.query !== request.query) return { outcome: "miss", why: "collision" };
-  if (entry.tokens.length !== request.tags.length + entry.rowTags.length) return { outcome: "miss", why: "corrupt" };
-  const fresh = request.tags.every((tag, at) => isHeld(tokens.get(tag), entry.tokens[at]));
-  return fresh ? entry : { outcome: "miss", why: "stale", rowTags: entry.rowTags };
-}
-
-/** The answer for an entry whose query tags are good, once its row tags are known. */
-function verdict(entry: Entry, request: ReadRequest, tokens: Map<Tag, string | null>): ReadAnswer {
-  const { rowTags } = entry;
-  const first = request.tags.length;
-  const fresh = rowTags.every((tag, at) => isHeld(tokens.get(tag), entry.tokens[first + at]));
-  return fresh ? { outcome: "hit", payload: entry.payload, rowTags } : { outcome: "miss", why: "stale", rowTags };
-}
-
-/** A mark of a lock never equals a token of an entry, unless something that is not ours wrote the entry. */
-function isHeld(held: string | null | undefined, token: Token | undefined): boolean {
-  return held === token && held !== undefined && held !== "" && !held.startsWith("!");
 }
 
 /** Tags by the group whose guard they are under, each once. */

@@ -1,6 +1,9 @@
 import { epochTag } from "../../core/tag";
 import type { Session } from "./redis-connection";
 
+/** Milliseconds; longer than the tags live that the note is there to find: a year. */
+const NOTE_TTL = 31_536_000_000;
+
 /**
  * Makes worthless what other servers have left behind on this one.
  *
@@ -32,7 +35,7 @@ export async function retireServers(
       ]);
       if (left.length > 0) await client.unlink(left);
       // Only now: whoever reads the note may rely on the removal.
-      if (last !== keys.serverId) await client.set(keys.lastServer(group), keys.serverId);
+      await client.set(keys.lastServer(group), keys.serverId, "PX", NOTE_TTL);
     }),
   );
 }

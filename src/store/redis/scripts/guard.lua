@@ -1,7 +1,7 @@
 --[[
   What every command does with guards and tags. run-script.ts puts this file in front of each command.
 
-  A guard is a hash without TTL, one per group:
+  A guard is a hash, one per group:
     q            end of the quarantine (ms, TIME of this server)
     t:<rest>     the holders of one locked tag, "holder=deadline holder=deadline" (deadlines in ms, TIME of this server)
   KEYS[1] is always the guard. A tag key is the guard's key with "t:<rest>" in place of the last letter, so the field of
@@ -10,6 +10,8 @@
   A value of a foreign type under one of our keys is deleted and counts as missing: it costs misses, and only once.
 ]]
 local guard = KEYS[1]
+-- The guard of a database that nobody uses any more goes in the end; one in use is kept long before (ms, 30 days).
+local guard_ttl = 2592000000
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -54,6 +56,9 @@ local function in_quarantine(lock_ttl)
     ends = now + lock_ttl
     redis.call("HSET", guard, "q", integer(ends))
   end
+  if redis.call("PTTL", guard) < guard_ttl / 2 then
+    redis.call("PEXPIRE", guard, integer(guard_ttl))
+  end
   return now < ends
 end
 
@@ -85,4 +90,38 @@ local function holders_text(holders)
     words[index] = holder[1] .. "=" .. integer(holder[2])
   end
   return table.concat(words, " ")
+end
+
+-- Captures the tokens of KEYS[first..last], minting those that are missing; "" for a tag that is locked, and for all if a
+-- fill would not be safe now: what depends on it may be loaded but not stored.
+local function capture(first, last, quarantined, new_token, tag_ttl)
+  -- Mostly nothing is locked, and then the guard holds nothing but "q".
+  local has_locks = first <= last and redis.call("HLEN", guard) > 1
+  local tokens = {}
+  for index = first, last do
+    local tag = KEYS[index]
+    local value = read_tag(tag)
+    local locked = quarantined
+    if has_locks and not locked then
+      -- The guard decides, not the tag: the tag of a live lock may have been evicted, and a token that is minted now
+      -- would make a fill of the old row valid after COMMIT.
+      local field = field_of(tag)
+      local holders = holders_of(field)
+      locked = any_alive(holders)
+      if #holders > 0 and not locked then
+        redis.call("HDEL", guard, field)
+        value = false
+      end
+    end
+    if locked then
+      value = ""
+    elseif not is_token(value) then
+      redis.call("SET", tag, new_token, "PX", tag_ttl)
+      value = new_token
+    elseif redis.call("PTTL", tag) < tonumber(tag_ttl) then
+      redis.call("PEXPIRE", tag, tag_ttl)
+    end
+    tokens[index - first + 1] = value
+  end
+  return tokens
 end

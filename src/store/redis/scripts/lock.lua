@@ -7,25 +7,19 @@
   ARGV[1]        holder, without blanks
   ARGV[2]        lock TTL (ms)
   ARGV[3]        n
+  ARGV[4]        token for tags to write through under that have none
+  ARGV[5]        TTL of such a tag (ms)
 
-  Replies a list with one text per tag that is not locked: its token at this moment; "" if it is missing or locked or the
-  group in quarantine.
+  Replies a list with one text per tag that is not locked: its token at this moment; "" if somebody else has it locked or
+  the group is in quarantine.
 ]]
 local holder = ARGV[1]
 local lock_ttl = tonumber(ARGV[2])
 local last_locked = tonumber(ARGV[3]) + 1
 
-local quarantined = in_quarantine(lock_ttl)
-
--- Captured now and not at unlock: a bulk write between this transaction's COMMIT and its unlock moves the epoch, and the
--- entry must not carry the moved one.
-local tokens = {}
-for index = last_locked + 1, #KEYS do
-  local tag = KEYS[index]
-  local value = read_tag(tag)
-  local usable = is_token(value) and not quarantined and #holders_of(field_of(tag)) == 0
-  tokens[index - last_locked] = usable and value or ""
-end
+-- Now and not at unlock: a bulk write between this transaction's COMMIT and its unlock moves the epoch, and the entry must
+-- not carry the moved one.
+local tokens = capture(last_locked + 1, #KEYS, in_quarantine(lock_ttl), ARGV[4], ARGV[5])
 
 for index = 2, last_locked do
   local tag = KEYS[index]

@@ -1,0 +1,118 @@
+import { decodeEntry, type Entry } from "../../core/entry";
+import type { Tag } from "../../core/tag";
+import type { Token } from "../../core/token";
+import type { ReadAnswer, ReadRequest } from "../store";
+import type { Session } from "./redis-connection";
+
+const NO_TAGS: readonly Tag[] = [];
+
+/** Asks for entries and the tags that they depend on, in one round trip if every row tag was guessed. */
+export function readEntries(session: Session, requests: readonly ReadRequest[]): Promise<ReadAnswer[]> {
+  return requests.length === 1 ? readOne(session, requests[0]!) : readSeveral(session, requests);
+}
+
+/** The way of nearly every hit, and therefore without anything that several requests would need. */
+async function readOne(session: Session, request: ReadRequest): Promise<ReadAnswer[]> {
+  const { client, keys } = session;
+  const { group, key, tags, rowTags = NO_TAGS } = request;
+  const asked = [keys.entry(group, key)];
+  for (const tag of tags) asked.push(keys.tag(tag));
+  for (const tag of rowTags) asked.push(keys.tag(tag));
+  const values = await client.mget(asked);
+  const entry = entryIn(values[0], request);
+  if ("outcome" in entry) return [entry];
+  const tokenAt = (at: number) => values[at + 1];
+  if (!isFresh(entry, 0, tags.length, tokenAt)) return [stale(entry)];
+  if (isSame(entry.rowTags, rowTags)) return [verdict(entry, tags.length, (at) => tokenAt(tags.length + at))];
+  const tokens = new Map(rowTags.map((tag, at) => [tag, tokenAt(tags.length + at)]));
+  await addMissing(session, entry.rowTags, tokens);
+  return [verdict(entry, tags.length, (at) => tokens.get(entry.rowTags[at]!))];
+}
+
+async function readSeveral(session: Session, requests: readonly ReadRequest[]): Promise<ReadAnswer[]> {
+  const { client, keys } = session;
+  const asked = new Set<Tag>();
+  for (const { tags, rowTags = NO_TAGS } of requests) {
+    for (const tag of tags) asked.add(tag);
+    for (const tag of rowTags) asked.add(tag);
+  }
+  const values = await client.mget([
+    ...requests.map(({ group, key }) => keys.entry(group, key)),
+    ...Array.from(asked, (tag) => keys.tag(tag)),
+  ]);
+  const tokens = new Map<Tag, string | null | undefined>();
+  let index = requests.length;
+  for (const tag of asked) tokens.set(tag, values[index++]);
+
+  const found = requests.map((request, at) => {
+    const entry = entryIn(values[at], request);
+    if ("outcome" in entry) return entry;
+    return isFresh(entry, 0, request.tags.length, (tag) => tokens.get(request.tags[tag]!)) ? entry : stale(entry);
+  });
+  await addMissing(
+    session,
+    found.flatMap((answer) => ("outcome" in answer ? [] : answer.rowTags)),
+    tokens,
+  );
+  return found.map((answer, at) =>
+    "outcome" in answer
+      ? answer
+      : verdict(answer, requests[at]!.tags.length, (tag) => tokens.get(answer.rowTags[tag]!)),
+  );
+}
+
+/**
+ * Adds the tokens of row tags that nobody guessed. A later look at them is as good: a token never comes back once it is gone,
+ * so one that is equal now has been equal since the entry was read.
+ */
+async function addMissing(
+  { client, keys }: Session,
+  rowTags: readonly Tag[],
+  tokens: Map<Tag, string | null | undefined>,
+): Promise<void> {
+  const missing = new Set(rowTags.filter((tag) => !tokens.has(tag)));
+  if (missing.size === 0) return;
+  const values = await client.mget(Array.from(missing, (tag) => keys.tag(tag)));
+  let at = 0;
+  for (const tag of missing) tokens.set(tag, values[at++]);
+}
+
+/** The entry in a value, or why it is none that answers the request. */
+function entryIn(value: string | null | undefined, request: ReadRequest): ReadAnswer | Entry {
+  if (value === null || value === undefined) return { outcome: "miss", why: "absent" };
+  const entry = decodeEntry(value);
+  if (entry === undefined) return { outcome: "miss", why: "corrupt" };
+  if (entry.query !== request.query) return { outcome: "miss", why: "collision" };
+  if (entry.tokens.length !== request.tags.length + entry.rowTags.length) return { outcome: "miss", why: "corrupt" };
+  return entry;
+}
+
+/** The answer for an entry whose query tags are good, once its row tags are known. */
+function verdict(entry: Entry, first: number, rowTokenAt: (index: number) => string | null | undefined): ReadAnswer {
+  const { rowTags, payload } = entry;
+  return isFresh(entry, first, rowTags.length, rowTokenAt) ? { outcome: "hit", payload, rowTags } : stale(entry);
+}
+
+function stale({ rowTags }: Entry): ReadAnswer {
+  return { outcome: "miss", why: "stale", rowTags };
+}
+
+/** Whether `count` tokens of an entry, from `first` on, are what their tags hold. */
+function isFresh(
+  { tokens }: Entry,
+  first: number,
+  count: number,
+  heldAt: (index: number) => string | null | undefined,
+): boolean {
+  for (let at = 0; at < count; at += 1) if (!isHeld(heldAt(at), tokens[first + at])) return false;
+  return true;
+}
+
+/** A mark of a lock never equals a token of an entry, unless something that is not ours wrote the entry. */
+function isHeld(held: string | null | undefined, token: Token | undefined): boolean {
+  return held === token && held !== undefined && held !== "" && !held.startsWith("!");
+}
+
+function isSame(tags: readonly Tag[], others: readonly Tag[]): boolean {
+  return tags.length === others.length && tags.every((tag, at) => tag === others[at]);
+}
