@@ -22,8 +22,24 @@ const FORMAT = "1";
  * An entry as text: a format version, the query, the tokens and the row tags, one line each, then the payload.
  * Lines, not JSON, so that a hit check never parses the payload.
  */
-export function encodeEntry(entry: Entry): string {
-  return `${FORMAT}\n${entry.query}\n${entry.tokens.join(" ")}\n${entry.rowTags.join(" ")}\n${entry.payload}`;
+export function encodeEntry({ query, tokens, rowTags, payload }: Entry): string {
+  return headerOf(query, tokens, rowTags) + payload;
+}
+
+/**
+ * The payload of an entry that has exactly this query, these tokens and these row tags: what {@link decodeEntry} and a
+ * comparison of all of them would come to, in one comparison.
+ *
+ * @returns undefined if it has others, or is no entry at all
+ */
+export function payloadUnder(
+  text: string,
+  query: string,
+  tokens: readonly Token[],
+  rowTags: readonly Tag[],
+): string | undefined {
+  const header = headerOf(query, tokens, rowTags);
+  return text.startsWith(header) ? text.slice(header.length) : undefined;
 }
 
 /**
@@ -43,6 +59,10 @@ export function decodeEntry(text: string): Entry | undefined {
     rowTags: words(text.slice(tokens + 1, rowTags)),
     payload: text.slice(rowTags + 1),
   };
+}
+
+function headerOf(query: string, tokens: readonly Token[], rowTags: readonly Tag[]): string {
+  return `${FORMAT}\n${query}\n${tokens.join(" ")}\n${rowTags.join(" ")}\n`;
 }
 
 function words(line: string): string[] {

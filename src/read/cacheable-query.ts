@@ -1,13 +1,11 @@
-import { FindOperator, type EntityMetadata, type FindManyOptions, type ObjectLiteral } from "typeorm";
-import type { ColumnMetadata } from "typeorm/metadata/ColumnMetadata";
-import { anyRowTag, epochTag, type Tag } from "../core/tag";
+import type { EntityMetadata, FindManyOptions, ObjectLiteral } from "typeorm";
+import { anyRowTag } from "../core/tag";
 import type { BypassReason } from "../events";
-import { canonicalOf } from "../metadata/column-equality";
-import { cachedQuery, isKeyValue, keyTag, type CachedQuery, type QueryShape } from "../metadata/cached-query";
+import { cachedQuery, isKeyValue, type CachedQuery, type QueryShape } from "../metadata/cached-query";
 import type { EntityModel, Key } from "../metadata/entity-model";
-import { groupOfTable } from "../metadata/schema";
 import type { EntryKind } from "../options";
-import { asksForMore, entriesOf, isNothing, isOrdered, orderOf, ttlIn } from "./find-options";
+import { comparisonsOf, stored, type Comparison } from "./comparisons";
+import { asksForMore, isNothing, isOrdered, orderOf, ttlIn } from "./find-options";
 
 /** How a method reads: at most one row, a list, a number, or whether there is one. */
 export type ReadKind = "one" | "many" | "count" | "exists";
@@ -27,6 +25,13 @@ const ENTRY = { one: "row", many: "rows", count: "count", exists: "row" } as con
 /** A longer list goes to the database. */
 const MOST_IDS = 500;
 
+/** What the options of a read come to, whatever values they compare with. */
+interface Plan {
+  readonly kind: EntryKind;
+  readonly key: Key;
+  readonly shape: QueryShape;
+}
+
 /**
  * What a find method with these options reads, without building SQL, or why the cache cannot serve it. A where clause
  * qualifies if it compares exactly the columns of one key for equality.
@@ -35,6 +40,27 @@ export function cacheableQuery(
   model: EntityModel,
   kind: ReadKind,
   options: FindManyOptions<ObjectLiteral>,
+): CacheableRead | BypassReason {
+  const names = plainNames(options);
+  if (names === undefined) return analysed(model, kind, options);
+  const plans = plansOf(model);
+  const name = `${kind} ${names}`;
+  const plan = plans.get(name);
+  if (plan === undefined) return analysed(model, kind, options, (made) => plans.set(name, made));
+  const where = options.where as Readonly<Record<string, unknown>>;
+  return single(
+    model,
+    plan,
+    plan.key.columns.map(({ column }) => where[column.propertyPath]),
+    undefined,
+  );
+}
+
+function analysed(
+  model: EntityModel,
+  kind: ReadKind,
+  options: FindManyOptions<ObjectLiteral>,
+  onPlan: (plan: Plan) => void = () => undefined,
 ): CacheableRead | BypassReason {
   const { metadata } = model;
   if (!model.cacheable) return "entity";
@@ -52,24 +78,73 @@ export function cacheableQuery(
   const joined = compared.flatMap((comparison) => comparison.joined);
   const window = windowOf(metadata, kind, key, options, joined.length > 0);
   if (typeof window === "string") return window;
-  const entry = key.unique && kind === "many" ? "row" : ENTRY[kind];
-  const shape = joined.length === 0 ? window : { ...window, joined };
-  const queryOf = (values: readonly unknown[]): CachedQuery | undefined => {
-    if (!values.every(isKeyValue)) return undefined;
-    const asStored = values.map((value, index) => stored(key.columns[index]?.column, value));
-    return cachedQuery(model, entry, key, values, asStored, shape);
+  const plan: Plan = {
+    kind: key.unique && kind === "many" ? "row" : ENTRY[kind],
+    key,
+    shape: joined.length === 0 ? window : { ...window, joined },
   };
   const ttl = ttlIn(options.cache);
   if (compared.some(({ anyOf }) => anyOf !== undefined)) {
     const [first, ...others] = compared;
     if (kind !== "many" || key !== model.primaryKey || first?.anyOf === undefined || others.length > 0) return "where";
     if (options.take !== undefined || isOrdered(metadata, options.order)) return "options";
-    const queries = multiGet(model, first.anyOf, (value) => queryOf([value]));
+    const queries = multiGet(model, first.anyOf, (value) => queryOf(model, plan, [value]));
     return typeof queries === "string" ? queries : { queries, multiple: true, ttl };
   }
-  const query = queryOf(compared.map(({ value }) => value));
+  onPlan(plan);
+  return single(
+    model,
+    plan,
+    compared.map(({ value }) => value),
+    ttl,
+  );
+}
+
+function single(
+  model: EntityModel,
+  plan: Plan,
+  values: readonly unknown[],
+  ttl: number | undefined,
+): CacheableRead | "value" {
+  const query = queryOf(model, plan, values);
   return query === undefined ? "value" : { queries: [query], multiple: false, ttl };
 }
+
+function queryOf(model: EntityModel, { kind, key, shape }: Plan, values: readonly unknown[]): CachedQuery | undefined {
+  if (!values.every(isKeyValue)) return undefined;
+  const asStored = values.map((value, index) => stored(key.columns[index]?.column, value));
+  return cachedQuery(model, kind, key, values, asStored, shape);
+}
+
+const PLANS = new WeakMap<EntityModel, Map<string, Plan>>();
+
+function plansOf(model: EntityModel): Map<string, Plan> {
+  const known = PLANS.get(model);
+  if (known !== undefined) return known;
+  const plans = new Map<string, Plan>();
+  PLANS.set(model, plans);
+  return plans;
+}
+
+/**
+ * The names in a where clause, if the options have nothing else and nothing but primitives is compared: then the names alone
+ * decide on the plan, and it is made once. There are no more plans than ways to write the declared keys.
+ */
+function plainNames(options: FindManyOptions<ObjectLiteral>): string | undefined {
+  if (typeof options !== "object" || options === null) return undefined;
+  for (const name in options) if (name !== "where") return undefined;
+  const where: unknown = options.where;
+  if (typeof where !== "object" || where === null || Object.getPrototypeOf(where) !== Object.prototype)
+    return undefined;
+  let names = "";
+  for (const name in where) {
+    if (!PRIMITIVES.has(typeof (where as Record<string, unknown>)[name]) || name.includes(",")) return undefined;
+    names = names === "" ? name : `${names},${name}`;
+  }
+  return names;
+}
+
+const PRIMITIVES: ReadonlySet<string> = new Set(["string", "number", "bigint", "boolean"]);
 
 /**
  * One query per id. Each needs an exact tag of its own, by which the rows that come back are told apart: where the database
@@ -98,101 +173,6 @@ function multiGet(
 function dependsOnEagerRelations({ eagerRelations }: EntityMetadata, kind: ReadKind): boolean {
   if (kind === "one" || kind === "many") return eagerRelations.length > 0;
   return eagerRelations.some(({ createForeignKeyConstraints }) => !createForeignKeyConstraints);
-}
-
-interface Comparison {
-  readonly value: unknown;
-  /** In([...]). */
-  readonly anyOf?: readonly unknown[];
-  /** Tags of a table that TypeORM joins for it. */
-  readonly joined: readonly Tag[];
-}
-
-/** What the where clause compares, by column; "value" or "where" if it does anything else than compare for equality. */
-function comparisonsOf(
-  metadata: EntityMetadata,
-  where: unknown,
-  path = "",
-  found = new Map<ColumnMetadata, Comparison>(),
-): Map<ColumnMetadata, Comparison> | "where" | "value" {
-  const single: unknown = Array.isArray(where) && where.length === 1 ? where[0] : where;
-  if (typeof single !== "object" || single === null || Array.isArray(single)) return "where";
-  for (const [name, value] of entriesOf(single)) {
-    if (value === undefined || value === null) return "value"; // TypeORM throws, ignores or compares: its affair.
-    const propertyPath = path === "" ? name : `${path}.${name}`;
-    const column = metadata.findColumnWithPropertyPathStrict(propertyPath);
-    const relation = metadata.findRelationWithPropertyPath(propertyPath);
-    if (column !== undefined && relation === undefined) {
-      const comparison = comparisonOf(value);
-      if (comparison === undefined || found.has(column)) return "where";
-      found.set(column, comparison);
-    } else if (relation !== undefined) {
-      const joined =
-        relation.isManyToOne || relation.isOneToOneOwner ? relationComparisons(relation, value) : undefined;
-      if (joined?.some(([joinColumn]) => found.has(joinColumn)) !== false) return "where"; // The same column twice.
-      for (const [joinColumn, comparison] of joined) found.set(joinColumn, comparison);
-    } else if (metadata.findEmbeddedWithPropertyPath(propertyPath) !== undefined) {
-      const inner = comparisonsOf(metadata, value, propertyPath, found);
-      if (typeof inner === "string") return inner;
-    } else return "where"; // TypeORM has the better message.
-  }
-  return found.size === 0 ? "where" : found;
-}
-
-function comparisonOf(value: unknown): Comparison | undefined {
-  if (!(value instanceof FindOperator)) return { value, joined: [] };
-  if (value.type === "equal" && !(value.value instanceof FindOperator)) return { value: value.value, joined: [] };
-  if (value.type === "in" && Array.isArray(value.value)) {
-    return { value: undefined, anyOf: value.value as unknown[], joined: [] };
-  }
-  return undefined;
-}
-
-/**
- * `{ category: { id: 3 } }` compares the join column and joins the other table, so the result depends on that row as well:
- * on its being there, and not soft deleted.
- */
-function relationComparisons(
-  relation: EntityMetadata["relations"][number],
-  value: unknown,
-): (readonly [ColumnMetadata, Comparison])[] | undefined {
-  const [only, ...more] = relation.joinColumns;
-  if (value instanceof FindOperator) {
-    const comparison = comparisonOf(value);
-    return only === undefined || more.length > 0 || comparison === undefined ? undefined : [[only, comparison]];
-  }
-  const target = relation.inverseEntityMetadata;
-  const compared = comparisonsOf(target, value);
-  if (typeof compared === "string" || compared.size !== relation.joinColumns.length) return undefined;
-  const { connection } = target;
-  // A join behind the join would add tags of a third table, whose writes nobody follows on behalf of this entity.
-  if ([...compared.values()].some((comparison) => comparison.joined.length > 0)) return undefined;
-  const referenced = relation.joinColumns.map((joinColumn) => joinColumn.referencedColumn);
-  if (
-    !referenced.every(
-      (column) => column !== undefined && compared.get(column)?.anyOf === undefined && compared.has(column),
-    )
-  ) {
-    return undefined;
-  }
-  const key: Key = {
-    id: "",
-    unique: true,
-    columns: target.primaryColumns.map((column) => ({
-      column,
-      databaseName: column.databaseName,
-      canonical: canonicalOf(column, connection),
-    })),
-  };
-  const group = groupOfTable(target);
-  const isPrimary = target.primaryColumns.every((column) => compared.has(column));
-  const values = target.primaryColumns.map((column) => stored(column, compared.get(column)?.value));
-  const joined = [epochTag(group), (isPrimary ? keyTag(group, key, values) : undefined) ?? anyRowTag(group)];
-  return relation.joinColumns.map((joinColumn) => {
-    const value =
-      joinColumn.referencedColumn === undefined ? undefined : compared.get(joinColumn.referencedColumn)?.value;
-    return [joinColumn, { value, joined }] as const;
-  });
 }
 
 /** What order, skip and take make of a query; a key that finds at most one row is above them. */
@@ -229,12 +209,4 @@ function isPrimary(metadata: EntityMetadata, key: Key): boolean {
     key.columns.length === metadata.primaryColumns.length &&
     key.columns.every(({ column }) => metadata.primaryColumns.includes(column))
   );
-}
-
-/** A value as the database gets it: TypeORM applies transformers to where clauses too. */
-function stored(column: ColumnMetadata | undefined, value: unknown): unknown {
-  const transformer = column?.transformer;
-  if (transformer === undefined) return value;
-  const list = Array.isArray(transformer) ? transformer : [transformer];
-  return list.reduce((current: unknown, one): unknown => one.to(current), value);
 }

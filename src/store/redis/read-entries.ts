@@ -1,4 +1,4 @@
-import { decodeEntry, type Entry } from "../../core/entry";
+import { decodeEntry, payloadUnder, type Entry } from "../../core/entry";
 import type { Tag } from "../../core/tag";
 import type { Token } from "../../core/token";
 import type { ReadAnswer, ReadRequest } from "../store";
@@ -14,17 +14,19 @@ export function readEntries(session: Session, requests: readonly ReadRequest[]):
 /** The way of nearly every hit, and therefore without anything that several requests would need. */
 async function readOne(session: Session, request: ReadRequest): Promise<ReadAnswer[]> {
   const { client, keys } = session;
-  const { group, key, tags, rowTags = NO_TAGS } = request;
+  const { group, key, query, tags, rowTags = NO_TAGS } = request;
   const asked = [keys.entry(group, key)];
   for (const tag of tags) asked.push(keys.tag(tag));
   for (const tag of rowTags) asked.push(keys.tag(tag));
-  const values = await client.mget(asked);
-  const entry = entryIn(values[0], request);
+  const [value, ...held] = await client.mget(asked);
+  if (value !== null && value !== undefined && held.every(isToken)) {
+    const payload = payloadUnder(value, query, held, rowTags);
+    if (payload !== undefined) return [{ outcome: "hit", payload, rowTags }];
+  }
+  const entry = entryIn(value, request);
   if ("outcome" in entry) return [entry];
-  const tokenAt = (at: number) => values[at + 1];
-  if (!isFresh(entry, 0, tags.length, tokenAt)) return [stale(entry)];
-  if (isSame(entry.rowTags, rowTags)) return [verdict(entry, tags.length, (at) => tokenAt(tags.length + at))];
-  const tokens = new Map(rowTags.map((tag, at) => [tag, tokenAt(tags.length + at)]));
+  if (!isFresh(entry, 0, tags.length, (at) => held[at])) return [stale(entry)];
+  const tokens = new Map(rowTags.map((tag, at) => [tag, held[tags.length + at]]));
   await addMissing(session, entry.rowTags, tokens);
   return [verdict(entry, tags.length, (at) => tokens.get(entry.rowTags[at]!))];
 }
@@ -110,9 +112,9 @@ function isFresh(
 
 /** A mark of a lock never equals a token of an entry, unless something that is not ours wrote the entry. */
 function isHeld(held: string | null | undefined, token: Token | undefined): boolean {
-  return held === token && held !== undefined && held !== "" && !held.startsWith("!");
+  return held === token && isToken(held);
 }
 
-function isSame(tags: readonly Tag[], others: readonly Tag[]): boolean {
-  return tags.length === others.length && tags.every((tag, at) => tag === others[at]);
+function isToken(held: string | null | undefined): held is Token {
+  return typeof held === "string" && held !== "" && !held.startsWith("!");
 }

@@ -34,8 +34,10 @@ export class RedisStore implements Store {
   readonly name = "redis";
   private readonly tokens: TokenSource;
   private connection: RedisConnection | undefined;
-  private readonly reads = new ReadBatch(async (requests) =>
-    this.opened().call((session) => readEntries(session, requests)),
+  private readonly reads = new ReadBatch((requests) =>
+    this.connection === undefined
+      ? Promise.reject(notOpen())
+      : this.connection.call((session) => readEntries(session, requests)),
   );
   private lockTtl = "";
   /** The servers that this store was connected to. */
@@ -201,7 +203,7 @@ export class RedisStore implements Store {
 
   private opened(): RedisConnection {
     if (this.connection !== undefined) return this.connection;
-    throw new StoreError("STORE_UNAVAILABLE", "The store is not open.");
+    throw notOpen();
   }
 
   /** Best effort: a guard that is missing is made when it is needed. */
@@ -216,6 +218,10 @@ export class RedisStore implements Store {
     };
     await this.connection?.call(work, limit).catch(() => undefined);
   }
+}
+
+function notOpen(): StoreError {
+  return new StoreError("STORE_UNAVAILABLE", "The store is not open.");
 }
 
 /** Tags by the group whose guard they are under, each once. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { decodeEntry, encodeEntry } from "../../../src/core/entry";
+import { decodeEntry, encodeEntry, payloadUnder } from "../../../src/core/entry";
 
 const word = fc.string({ unit: fc.constantFrom("a", "Z", "0", "-", "_", "|", "=", "%", "*"), minLength: 1 });
 const entry = fc.record({
@@ -15,6 +15,20 @@ describe("an entry as text", () => {
     fc.assert(
       fc.property(entry, (value) => {
         expect(decodeEntry(encodeEntry(value))).toEqual(value);
+      }),
+    );
+  });
+
+  it("gives its payload to whoever knows the rest of it, and to nobody else", () => {
+    const few = entry.map((value) => ({ ...value, query: value.query.slice(0, 1), payload: "p" }));
+    fc.assert(
+      fc.property(few, few, (one, other) => {
+        const text = encodeEntry(one);
+        expect(payloadUnder(text, one.query, one.tokens, one.rowTags)).toBe("p");
+        const { query, tokens, rowTags } = other;
+        const same = JSON.stringify([query, tokens, rowTags]) === JSON.stringify([one.query, one.tokens, one.rowTags]);
+        expect(payloadUnder(text, query, tokens, rowTags)).toBe(same ? "p" : undefined);
+        expect(payloadUnder(text.slice(1), one.query, one.tokens, one.rowTags)).toBeUndefined();
       }),
     );
   });
