@@ -26,7 +26,7 @@ export interface RowImage {
  */
 export class RowCodec {
   private readonly columns: readonly { readonly column: ColumnMetadata; readonly alias: string }[];
-  private readonly plans = new Map<EntityMetadata, readonly (readonly [number, ColumnMetadata])[]>();
+  private readonly plans = new Map<EntityMetadata, readonly HydrationStep[]>();
   private readonly discriminator: number;
 
   constructor(
@@ -83,8 +83,10 @@ export class RowCodec {
   hydrate(row: StoredRow): ObjectLiteral {
     const metadata = this.metadataOf(row);
     const entity = metadata.create(undefined, { fromDeserializer: true }) as ObjectLiteral;
-    for (const [index, column] of this.planOf(metadata)) {
-      column.setEntityValue(entity, this.dataSource.driver.prepareHydratedValue(decodeRaw(row[index]), column));
+    for (const { index, column, passes } of this.planOf(metadata)) {
+      const stored = row[index];
+      if (passes !== undefined && passes(stored)) entity[column.propertyName] = stored;
+      else column.setEntityValue(entity, this.dataSource.driver.prepareHydratedValue(decodeRaw(stored), column));
     }
     return entity;
   }
@@ -108,15 +110,15 @@ export class RowCodec {
     );
   }
 
-  private planOf(metadata: EntityMetadata): readonly (readonly [number, ColumnMetadata])[] {
+  private planOf(metadata: EntityMetadata): readonly HydrationStep[] {
     const known = this.plans.get(metadata);
     if (known !== undefined) return known;
     const plan = metadata.columns
       .filter(
         (column) => !column.isVirtual && !metadata.childEntityMetadatas.some((child) => child.target === column.target),
       )
-      .map((column) => [this.indexOf(column.databaseName), column] as const)
-      .filter(([index]) => index >= 0);
+      .map((column) => ({ index: this.indexOf(column.databaseName), column, passes: passesOf(column) }))
+      .filter(({ index }) => index >= 0);
     this.plans.set(metadata, plan);
     return plan;
   }
@@ -129,6 +131,35 @@ export class RowCodec {
   private aliasOf({ databaseName }: { readonly databaseName: string }): string {
     return DriverUtils.buildAlias(this.dataSource.driver, undefined, ALIAS, databaseName);
   }
+}
+
+/** How one column of a row gets into an entity. */
+interface HydrationStep {
+  readonly index: number;
+  readonly column: ColumnMetadata;
+  readonly passes: ((stored: unknown) => boolean) | undefined;
+}
+
+/** Types whose values TypeORM's drivers hand on as they are, whichever driver it is. */
+const AS_THEY_ARE = new Set<unknown>([
+  String,
+  ..."int integer smallint bigint varchar text uuid real decimal numeric".split(" "),
+  "character varying",
+  "double precision",
+]);
+
+/**
+ * Tells which stored values of a column TypeORM would put into the entity unchanged; undefined if it might do something with any.
+ */
+function passesOf(column: ColumnMetadata): HydrationStep["passes"] {
+  const { type, transformer, embeddedMetadata, isVirtual, isArray } = column;
+  if (transformer !== undefined || embeddedMetadata !== undefined || isVirtual || isArray) return undefined;
+  if (AS_THEY_ARE.has(type)) return isPrimitive;
+  return type === Number ? Number.isSafeInteger : undefined;
+}
+
+function isPrimitive(stored: unknown): boolean {
+  return stored === null || typeof stored !== "object";
 }
 
 /** The payload of rows that are encoded already. */
