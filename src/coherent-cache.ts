@@ -15,6 +15,7 @@ import { CacheConfigError, CacheStateError } from "./errors";
 import { CacheReporter, type BypassReason, type CacheEventName, type CacheEvents, type CacheStats } from "./events";
 import { hookDataSource } from "./metadata/data-source-hooks";
 import type { EntityModel } from "./metadata/entity-model";
+import { resolveRoutines } from "./metadata/routines";
 import { resolveSchema, type Schema } from "./metadata/schema";
 import type { CacheLogger, CacheOptions, Consistency, Explanation } from "./options";
 import { cacheableQuery } from "./read/cacheable-query";
@@ -59,6 +60,7 @@ export class CoherentCache {
   private readonly codecs = new Map<EntityModel, RowCodec>();
   private readonly repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
   private readonly pending: PendingInvalidations;
+  private readonly analyzer: SqlAnalyzer;
   private readonly observer: StatementObserver;
   private readonly subscriber: EntitySubscriberInterface;
   private readonly readThrough: ReadThrough;
@@ -87,9 +89,10 @@ export class CoherentCache {
       logger,
     });
     const onEntry = (entity: string, key: string) => reporter.emit("writeThrough", { entity, key });
+    this.analyzer = new SqlAnalyzer(dialect);
     this.observer = new StatementObserver({
       schema: () => (this.closed ? undefined : this.schema),
-      analyzer: new SqlAnalyzer(dialect),
+      analyzer: this.analyzer,
       sender: new LockedSender(protocol, { namespace, codecOf, onEntry }),
     });
     this.subscriber = new CacheSubscriber(
@@ -213,6 +216,7 @@ export class CoherentCache {
   private async start(): Promise<void> {
     const { dataSource, resolved, reporter } = this;
     const schema = resolveSchema(dataSource, resolved.options);
+    this.analyzer.declare(resolveRoutines(dataSource, resolved.options));
     this.tagTtl = Math.max(LEAST_TAG_TTL, ...schema.models.map(({ settings }) => 2 * settings.ttl));
     await resolved.store.open(
       {

@@ -90,6 +90,14 @@ export interface CacheOptions {
   /** Builds the keys of all entities that name no builder of their own. */
   readonly keyBuilder?: KeyBuilder;
   /**
+   * What stored procedures and functions write: names of entities or tables, by the name of the routine. A CALL or DO of one that
+   * is not named here invalidates everything; a SELECT of a function that is not named here is taken for a read.
+   *
+   * @example
+   * routines: { close_order: ["Order", "stock_movement"], touch: [] }
+   */
+  readonly routines?: Readonly<Record<string, readonly string[]>>;
+  /**
    * Milliseconds after which the lock of a process that died is void. No COMMIT and no statement outside of a transaction
    * may take longer while its process is blocked. Default: 2000, at least 20.
    */

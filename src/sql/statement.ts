@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { calledRoutines, callsOnlyDeclared, mentions, type Routines } from "./routines";
 import { rowTarget, type RowTarget } from "./row-target";
 import { tokenize, type Dialect, type SqlToken } from "./tokenizer";
 
@@ -48,32 +49,43 @@ const WIDE = words("schema database owned tablespace cascade");
 /** With one of these in its text, CREATE holds statements that it does not run. */
 const ROUTINES = words("trigger function procedure event rule package");
 const DML = words("insert update delete merge replace");
-const UNKNOWN: SqlStatement = { kind: "write", names: "unknown", target: undefined, commits: true };
+const UNKNOWN = { kind: "write", names: "unknown", target: undefined, commits: true } as const satisfies SqlStatement;
 const READ: SqlStatement = { kind: "read" };
 const HARMLESS_TEXT: SqlAnalysis = { statements: [READ], harmless: true };
 
 /** Reads SQL texts and remembers what it read; applications repeat few texts very often. */
 export class SqlAnalyzer {
   private readonly known = new LRUCache<string, SqlAnalysis>({ max: 2000 });
+  private routines: Routines = new Map();
+  private mentionsRoutine = mentions(this.routines);
 
   constructor(readonly dialect: Dialect) {}
 
+  /** Says what stored routines write; without that a CALL may write anything, and a function that is selected nothing. */
+  declare(routines: Routines): void {
+    this.routines = routines;
+    this.mentionsRoutine = mentions(routines);
+    this.known.clear();
+  }
+
   analyze(sql: string): SqlAnalysis {
     // Nearly every text is this; anything that could hide a second statement takes the long way.
-    if (/^\s*select\b/i.test(sql) && !sql.includes(";")) return HARMLESS_TEXT;
+    if (/^\s*select\b/i.test(sql) && !sql.includes(";") && !this.mentionsRoutine(sql)) return HARMLESS_TEXT;
     const known = this.known.get(sql);
     if (known !== undefined) return known;
-    const analysis = analyzeText(sql, this.dialect);
+    const analysis = analyzeText(sql, this.dialect, this.routines);
     if (sql.length <= 20_000) this.known.set(sql, analysis);
     return analysis;
   }
 }
 
-function analyzeText(sql: string, dialect: Dialect): SqlAnalysis {
+function analyzeText(sql: string, dialect: Dialect, routines: Routines): SqlAnalysis {
   const parts = split(tokenize(sql, dialect));
   // The semicolons of a routine end none of our statements.
   const understood = parts !== undefined && !parts.some(definesRoutine);
-  const statements = understood ? parts.map((part) => analyzeOne(part, dialect)) : [UNKNOWN];
+  const statements = understood
+    ? parts.map((part) => withRoutines(part, analyzeOne(part, dialect), routines))
+    : [UNKNOWN];
   return { statements, harmless: statements.every(({ kind }) => kind === "read") };
 }
 
@@ -92,6 +104,23 @@ function split(tokens: readonly SqlToken[] | undefined): SqlToken[][] | undefine
     else parts.at(-1)?.push(token);
   }
   return parts.filter((part) => part.length > 0);
+}
+
+/** What a statement does, the routines included that it calls and that are declared. */
+function withRoutines(tokens: readonly SqlToken[], statement: SqlStatement, routines: Routines): SqlStatement {
+  const called = calledRoutines(tokens, routines);
+  if (called.length === 0 || statement.kind === "control") return statement;
+  const tables = called.flatMap((name) => [...(routines.get(name) ?? [])]);
+  if (statement.kind === "read") {
+    return { kind: "write", names: new Set(tables), target: undefined, commits: false };
+  }
+  if (statement.names !== "unknown") {
+    return { ...statement, names: new Set([...statement.names, ...tables]), target: undefined };
+  }
+  const first = word(tokens, 0);
+  // A procedure may COMMIT; arguments of DO and CALL may be calls too.
+  const isKnown = (first === "call" || first === "do") && callsOnlyDeclared(tokens, routines);
+  return isKnown ? { ...UNKNOWN, names: new Set(tables) } : statement;
 }
 
 function analyzeOne(tokens: readonly SqlToken[], dialect: Dialect): SqlStatement {
