@@ -13,6 +13,7 @@ import {
   VersionColumn,
   type DataSource,
   type EntityManager,
+  type QueryRunner,
   type Repository,
 } from "typeorm";
 import { CacheKey, Cached, type CoherentCache, type Strategy } from "typeorm-coherent";
@@ -181,7 +182,42 @@ const FORMS: Record<string, (dataSource: DataSource, write: Write) => Promise<un
     });
     await rolledBack.catch(() => undefined);
   },
+  "on a query runner of one's own": async (dataSource, write) => {
+    const runner = dataSource.createQueryRunner();
+    try {
+      await runner.startTransaction();
+      await write(runner.manager);
+      await runner.commitTransaction();
+    } finally {
+      await runner.release();
+    }
+  },
+  "between BEGIN and COMMIT as SQL": async (dataSource, write) => {
+    const runner = dataSource.createQueryRunner();
+    try {
+      await runner.query("BEGIN");
+      await runner.query("SAVEPOINT one");
+      await runner.manager.update(Product, B, { price: 1000, shop: 1000 });
+      await runner.query("ROLLBACK TO SAVEPOINT one");
+      // What TypeORM would put into a transaction of its own is part of this one.
+      await write(withoutTransactions(runner));
+      await runner.query("COMMIT");
+    } finally {
+      await runner.release();
+    }
+  },
 };
+
+/** TypeORM does not know of the BEGIN: it would begin once more where it begins by itself. */
+function withoutTransactions(runner: QueryRunner): EntityManager {
+  const { manager } = runner;
+  Object.assign(runner, {
+    startTransaction: () => Promise.resolve(),
+    commitTransaction: () => Promise.resolve(),
+    rollbackTransaction: () => Promise.resolve(),
+  });
+  return manager;
+}
 
 describeEachDatabase("every way to write", (database) => {
   const strategies: Strategy[] = ["write-through", "invalidate"];
@@ -223,13 +259,15 @@ describeEachDatabase("every way to write", (database) => {
         all[`exists ${code}`] = () => products.existsBy({ code });
         all[`shop and code ${code}`] = () => products.findBy({ shop: 1, code });
       }
-      for (const shop of [1, 2, 3, 4, 5, 6, 7, 8]) {
+      for (const shop of [1, 2, 3, 4, 5, 6, 8]) {
+        all[`count of shop ${shop}`] = () => products.countBy({ shop });
         all[`shop ${shop}`] = async () => (await products.findBy({ shop })).sort((left, right) => left.id - right.id);
+      }
+      for (const shop of [1, 2, 6]) {
         all[`window of shop ${shop}`] = () =>
           products.find({ where: { shop }, order: { price: "DESC", id: "ASC" }, take: 1 });
         all[`deleted of shop ${shop}`] = () =>
           products.find({ where: { shop }, order: { id: "ASC" }, withDeleted: true });
-        all[`count of shop ${shop}`] = () => products.countBy({ shop });
       }
       for (const id of [1, 2]) all[`label ${id}`] = () => labels.findOneBy({ id });
       all["label new"] = () => labels.countBy({ text: "new" });
