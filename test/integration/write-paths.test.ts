@@ -150,8 +150,20 @@ function writes(database: TestDatabase): Record<string, Write> {
     "raw insert from a select": (m) =>
       m.query("INSERT INTO product (code, shop, version) SELECT 'N', shop, 1 FROM product WHERE id = 1"),
     "raw delete, with a comment": (m) => m.query("/* SELECT */ DELETE FROM product -- all\n WHERE id IN (1, 2)"),
+    "the sql tag": (m) => m.sql`UPDATE product SET shop = ${6} WHERE code = ${"A"}`,
+    "quoted and qualified": (m) => {
+      const { driver } = m.connection;
+      const path = m
+        .getRepository(Product)
+        .metadata.tablePath.split(".")
+        .map((part) => driver.escape(part));
+      return m.query(`UPDATE /* id = 2 */ ${path.join(".")} SET shop = 6 WHERE ${driver.escape("id")} = 1`);
+    },
+    ...(database.name === "postgres" ? POSTGRES_ONLY : {}),
     ...(mysql
       ? {
+          "raw execute immediate": (m: EntityManager) =>
+            m.query("EXECUTE IMMEDIATE 'UPDATE product SET shop = 6 WHERE id = 1'"),
           "raw replace": (m: EntityManager) =>
             m.query("REPLACE INTO product (id, code, shop, version) VALUES (1, 'R', 3, 1)"),
         }
@@ -161,6 +173,25 @@ function writes(database: TestDatabase): Record<string, Write> {
         }),
   };
 }
+
+const POSTGRES_ONLY: Record<string, Write> = {
+  "several statements in one text": (m) =>
+    m.query("UPDATE product SET shop = 6 WHERE id = 1; SELECT 1; DELETE FROM product WHERE id = 2"),
+  "a CTE that writes": (m) =>
+    m.query("WITH gone AS (DELETE FROM product WHERE id = 1 RETURNING *) SELECT count(*) FROM gone"),
+  MERGE: async (m) => {
+    const [{ server_version_num: version }] = (await m.query("SHOW server_version_num")) as [Record<string, string>];
+    if (Number(version) < 150_000) return; // It is not there yet.
+    await m.query(
+      `MERGE INTO product USING (VALUES ('A'), ('N')) AS wanted (code) ON product.code = wanted.code
+       WHEN MATCHED THEN UPDATE SET shop = 6
+       WHEN NOT MATCHED THEN INSERT (code, shop, version) VALUES (wanted.code, 6, 1)`,
+    );
+  },
+  "PREPARE and EXECUTE": (m) =>
+    m.query("PREPARE shut AS UPDATE product SET shop = 6 WHERE id = 1; EXECUTE shut; DEALLOCATE shut"),
+  DO: (m) => m.query("DO $$ BEGIN UPDATE product SET shop = 6 WHERE id = 1; END $$"),
+};
 
 /** How a write is put into a transaction, or into none. */
 const FORMS: Record<string, (dataSource: DataSource, write: Write) => Promise<unknown>> = {
