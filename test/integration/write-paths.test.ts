@@ -180,8 +180,8 @@ const POSTGRES_ONLY: Record<string, Write> = {
   "a CTE that writes": (m) =>
     m.query("WITH gone AS (DELETE FROM product WHERE id = 1 RETURNING *) SELECT count(*) FROM gone"),
   MERGE: async (m) => {
-    const [{ server_version_num: version }] = (await m.query("SHOW server_version_num")) as [Record<string, string>];
-    if (Number(version) < 150_000) return; // It is not there yet.
+    const [row] = await m.query<{ server_version_num: string }[]>("SHOW server_version_num");
+    if (Number(row?.server_version_num) < 150_000) return; // It is not there yet.
     await m.query(
       `MERGE INTO product USING (VALUES ('A'), ('N')) AS wanted (code) ON product.code = wanted.code
        WHEN MATCHED THEN UPDATE SET shop = 6
