@@ -63,14 +63,14 @@ class PlacedBook {
       .groupBy("s.room"),
 })
 @Cached()
-class Room {
+class RoomSize {
   @CacheKey() @ViewColumn() room!: string;
   @CacheKey() @ViewColumn() books!: number;
 }
 
 @ViewEntity({
-  expression: `WITH big AS (SELECT * FROM room WHERE books > 1) SELECT big.room AS "room", big.books AS "books" FROM big`,
-  dependsOn: [Room],
+  expression: `WITH big AS (SELECT * FROM room_size WHERE books > 1) SELECT big.room AS "room", big.books AS "books" FROM big`,
+  dependsOn: [RoomSize],
 })
 @Cached({ ttl: "1h" })
 class BigRoom {
@@ -97,7 +97,7 @@ class HandMade {
 }
 
 const TABLES = [Shelf, Book, Word, Visitor];
-const VIEWS = [PlacedBook, Room, BigRoom, UsedWord, HandMade];
+const VIEWS = [PlacedBook, RoomSize, BigRoom, UsedWord, HandMade];
 
 type Reads = Pick<ReturnType<CoherentCache["repository"]>, "findBy" | "findOneBy" | "countBy" | "existsBy" | "find">;
 type RepositoryOf = (entity: new () => ObjectLiteral) => Reads;
@@ -109,12 +109,12 @@ async function everything(of: RepositoryOf): Promise<unknown[]> {
   const results: unknown[] = [];
   for (const id of [1, 2, 3]) results.push(await of(PlacedBook).findOneBy({ id }));
   for (const room of ["cellar", "attic", "hall"]) {
-    for (const view of [PlacedBook, Room, BigRoom, HandMade]) {
+    for (const view of [PlacedBook, RoomSize, BigRoom, HandMade]) {
       const where = { room };
       results.push(sorted(await of(view).findBy(where)), await of(view).countBy(where), await of(view).existsBy(where));
     }
   }
-  for (const books of [0, 1, 2]) results.push(sorted(await of(Room).findBy({ books })));
+  for (const books of [0, 1, 2]) results.push(sorted(await of(RoomSize).findBy({ books })));
   for (const text of ["red", "old"])
     results.push(await of(UsedWord).findBy({ text }), await of(UsedWord).countBy({ text }));
   return results;
@@ -246,7 +246,7 @@ describeEachDatabase("views", (database) => {
     expect(short).toEqual(["big_room|", "book|", "book|*", "shelf|", "shelf|*"]);
     await cache.invalidate(PlacedBook, { id: 1 });
     expect(await cache.explain(PlacedBook, "find", { where: { room: "cellar" } })).toMatchObject({ present: [false] });
-    expect(await cache.explain(Room, "find", { where: { room: "cellar" } })).toMatchObject({ present: [true] });
+    expect(await cache.explain(RoomSize, "find", { where: { room: "cellar" } })).toMatchObject({ present: [true] });
   });
 
   if (database.name !== "postgres") return;
