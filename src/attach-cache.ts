@@ -6,17 +6,9 @@ import { createTokenSource } from "./core/token";
 import { CacheConfigError, CacheStateError } from "./errors";
 import { milliseconds } from "./metadata/entity-settings";
 import type { CacheLogger, CacheOptions } from "./options";
-import type { Dialect } from "./sql/tokenizer";
+import { DIALECTS } from "./sql/dialects";
 import { MemoryStore } from "./store/memory-store";
 import type { Store } from "./store/store";
-
-const DIALECTS: Readonly<Record<string, Dialect>> = {
-  "better-sqlite3": "sqlite",
-  sqlite: "sqlite",
-  postgres: "postgres",
-  mysql: "mysql",
-  mariadb: "mysql",
-};
 
 const attached = new WeakSet<DataSource>();
 

@@ -24,6 +24,7 @@ export type {
   KeyBuilder,
   KeyParts,
   Strategy,
+  ViewSource,
 } from "./options";
 export { CachedRepository } from "./read/cached-repository";
 export { MemoryStore, type MemoryStoreOptions } from "./store/memory-store";

@@ -1,3 +1,4 @@
+import type { EntityTarget, ObjectLiteral } from "typeorm";
 import type { BypassReason } from "./events";
 import type { Store } from "./store/store";
 
@@ -56,7 +57,24 @@ export interface CachedOptions {
   readonly jitter?: number;
   /** Default: the `keyBuilder` of the cache. */
   readonly keyBuilder?: KeyBuilder;
+  /**
+   * For a view: the tables and views that it is made of, besides those that its expression names. Needed where the expression
+   * does not say it all: there is none, it names tables that are no entities, it calls functions of your own. Writes of these
+   * reach the entries of the view; the list is believed, so a table that is missing from it makes reads stale.
+   *
+   * Names of entities or tables, or classes. While attaching, `CONFIG_INVALID` is thrown if one is not known to the data source,
+   * or if the entity is no view.
+   *
+   * @example
+   * @ViewEntity({ synchronize: false })
+   * @Cached({ dependsOn: ["order_line", Product] })
+   * class Sales { … }
+   */
+  readonly dependsOn?: readonly ViewSource[];
 }
+
+/** A table or view that a view is made of: the name of its entity, its own name, or its class. */
+export type ViewSource = string | EntityTarget<ObjectLiteral>;
 
 /** The same as the decorators say, for an entity that one cannot or does not want to decorate. */
 export interface EntityCacheOptions extends CachedOptions {
@@ -86,7 +104,7 @@ export interface CacheOptions {
    */
   readonly entities?: "decorated" | "all" | Readonly<Record<string, EntityCacheOptions | false>>;
   /** What an entity's settings are filled up from. */
-  readonly defaults?: CachedOptions;
+  readonly defaults?: Omit<CachedOptions, "dependsOn">;
   /** Builds the keys of all entities that name no builder of their own. */
   readonly keyBuilder?: KeyBuilder;
   /**

@@ -46,14 +46,19 @@ export function cachedQuery(
   // A lookup through a relation also asks for the row at its other end, so it is another query than one by the column.
   const joins = joined.length === 0 ? "" : ` joins ${joined.join(" ")}`;
   const text = `${model.name}@${model.fingerprint} ${kind} ${key.id}=${texts.join(",")}${modifiers}${joins}`;
-  const precise = shape.wide === true ? undefined : keyTag(model.group, key, stored);
   return {
     kind,
     key,
     values,
     text: text.length > LONGEST_TEXT ? digest(text) : text,
-    tags: [epochTag(model.group), precise ?? anyRowTag(model.group), ...joined],
+    tags: [epochTag(model.group), ...dependencies(model, key, stored, shape), ...joined],
   };
+}
+
+function dependencies(model: EntityModel, key: Key, stored: readonly unknown[], { wide }: QueryShape): readonly Tag[] {
+  // Nothing but its sources says when a row of a view changes.
+  if (model.sources !== undefined) return model.sources;
+  return [(wide === true ? undefined : keyTag(model.group, key, stored)) ?? anyRowTag(model.group)];
 }
 
 /** The tag of a key's values, or undefined where the database's equality is not known exactly. */

@@ -14,10 +14,10 @@ const declarations = new WeakMap<object, Declarations>();
 const decorated = new Set<object>();
 
 /**
- * Caches an entity. Goes on a class that is an `@Entity()`, or on a parent of such classes.
+ * Caches an entity. Goes on a class that is an `@Entity()` or a `@ViewEntity()`, or on a parent of such classes.
  *
  * @throws CacheConfigError `CONFIG_INVALID` if it stands on anything but a class or takes no object; while attaching, `NOT_AN_ENTITY` if
- *   the class is no entity of the data source
+ *   the class is no entity of the data source, and `CONFIG_INVALID` if it is a view of which it is not known when its rows change
  * @example
  * @Entity()
  * @Cached({ strategy: "write-through", ttl: "10m" })

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { DataSource, EntityMetadata } from "typeorm";
 import type { ColumnMetadata } from "typeorm/metadata/ColumnMetadata";
+import type { Tag } from "../core/tag";
 import { CacheConfigError } from "../errors";
 import { canonicalOf, type Canonical } from "./column-equality";
 import type { EntitySettings } from "./entity-settings";
@@ -33,26 +34,26 @@ export interface EntityModel {
   readonly keys: readonly Key[];
   /** Changes when the shape of a cached row changes, so that two versions of an app never read each other's entries. */
   readonly fingerprint: string;
+  /**
+   * Of a view: the tags that every write of a table which it is made of touches. Its rows have none of their own. Undefined for
+   * a table.
+   */
+  readonly sources: readonly Tag[] | undefined;
   /** False if something of the entity is not in its own row, so that no read of it can be served. */
   readonly cacheable: boolean;
 }
 
 /**
- * @throws CacheConfigError `KEY_COLUMN_UNKNOWN`, `KEY_RELATION_WITHOUT_JOIN_COLUMN`, or `CONFIG_INVALID` for a view
+ * @param sources for a view
+ * @throws CacheConfigError `KEY_COLUMN_UNKNOWN`, `KEY_RELATION_WITHOUT_JOIN_COLUMN`, `CONFIG_INVALID`
  */
 export function entityModel(
   dataSource: DataSource,
   metadata: EntityMetadata,
   settings: EntitySettings,
   group: string,
+  sources?: readonly Tag[],
 ): EntityModel {
-  if (metadata.tableType === "view") {
-    throw new CacheConfigError(
-      "CONFIG_INVALID",
-      `${metadata.name} is a view: its rows change with tables that are not known here. Take @Cached off it.`,
-      { entity: metadata.name },
-    );
-  }
   const primaryKey = keyOf(dataSource, metadata, metadata.primaryColumns);
   const declared = settings.keys.map((paths) => keyOf(dataSource, metadata, columnsOf(metadata, paths)));
   return {
@@ -62,8 +63,9 @@ export function entityModel(
     settings,
     primaryKey,
     keys: [...new Map([primaryKey, ...declared].map((key) => [key.id, key])).values()],
-    fingerprint: fingerprintOf(metadata),
-    cacheable: metadata.primaryColumns.length > 0 && isWholeInItsRow(metadata),
+    fingerprint: fingerprintOf(metadata, sources),
+    sources,
+    cacheable: (metadata.primaryColumns.length > 0 || sources !== undefined) && isWholeInItsRow(metadata),
   };
 }
 
@@ -133,7 +135,7 @@ function isWholeInItsRow(metadata: EntityMetadata): boolean {
 }
 
 /** Whatever makes the same query find other rows, or a row look otherwise. */
-function fingerprintOf(metadata: EntityMetadata): string {
+function fingerprintOf(metadata: EntityMetadata, sources: readonly Tag[] | undefined): string {
   const columns = metadata.columns.map((column) => [
     column.databaseName,
     column.propertyPath,
@@ -148,6 +150,12 @@ function fingerprintOf(metadata: EntityMetadata): string {
     metadata.discriminatorValue ?? null,
     children,
   ];
-  const shape = JSON.stringify([metadata.tablePath, inheritance, metadata.orderBy ?? null, columns]);
+  const shape = JSON.stringify([
+    metadata.tablePath,
+    inheritance,
+    metadata.orderBy ?? null,
+    columns,
+    ...(sources === undefined ? [] : [sources]),
+  ]);
   return createHash("sha256").update(shape).digest("base64url").slice(0, 8);
 }

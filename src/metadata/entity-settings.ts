@@ -2,7 +2,15 @@ import { inspect } from "node:util";
 import type { EntityMetadata } from "typeorm";
 import ms from "ms";
 import { CacheConfigError } from "../errors";
-import type { CachedOptions, CacheOptions, Duration, EntityCacheOptions, KeyBuilder, Strategy } from "../options";
+import type {
+  CachedOptions,
+  CacheOptions,
+  Duration,
+  EntityCacheOptions,
+  KeyBuilder,
+  Strategy,
+  ViewSource,
+} from "../options";
 import { cachedOptionsOf, declaredKeysOf, lineage } from "./decorators";
 
 /** What an entity's decorators and options amount to; times in milliseconds. */
@@ -15,6 +23,8 @@ export interface EntitySettings {
   readonly keyBuilder: KeyBuilder | undefined;
   /** Property paths; each list is one key. The primary key is not among them. */
   readonly keys: readonly (readonly string[])[];
+  /** What a view is said to be made of; undefined if nothing is said. */
+  readonly dependsOn?: readonly ViewSource[] | undefined;
 }
 
 const DEFAULTS = Object.freeze({ strategy: "invalidate", ttl: "10m", negativeTtl: "1m", jitter: 0.1 } as const);
@@ -27,8 +37,14 @@ export function settingsOf(metadata: EntityMetadata, options: CacheOptions): Ent
   if (decorated === undefined && named === undefined && options.entities !== "all") return undefined;
   const declared = typeof metadata.target === "function" ? declaredKeysOf(metadata.target) : [];
   const paths = [...declared, ...embeddedKeys(metadata), ...keysIn(named, metadata.name)];
+  const merged = merge(DEFAULTS, options.defaults, decorated, named);
   return {
-    ...resolve(merge(DEFAULTS, options.defaults, decorated, named), options, metadata.name),
+    ...resolve(
+      metadata.tableType === "view" ? ofView(merged, [decorated, named], metadata.name) : merged,
+      options,
+      metadata.name,
+    ),
+    dependsOn: dependsOnOf(metadata, named?.dependsOn ?? decorated?.dependsOn),
     keys: distinct(paths.map((path) => (typeof path === "string" ? [path] : path))),
   };
 }
@@ -83,11 +99,37 @@ function merge(
   return { ...defaults, ...(Object.fromEntries(said.flat()) as CachedOptions) };
 }
 
+type Merged = ReturnType<typeof merge>;
+
+/** A default strategy is meant for tables; one that the view names itself is meant. */
+function ofView(merged: Merged, own: readonly (CachedOptions | undefined)[], entity: string): Merged {
+  const named = own.findLast((options) => options?.strategy !== undefined)?.strategy;
+  if (named === "write-through") {
+    throw invalid(
+      entity,
+      'strategy "write-through" is for tables: which rows of a view a write changes is not known. Use "invalidate".',
+    );
+  }
+  return { ...merged, strategy: named ?? "invalidate" };
+}
+
+function dependsOnOf(metadata: EntityMetadata, dependsOn: unknown): readonly ViewSource[] | undefined {
+  if (dependsOn === undefined) return undefined;
+  if (!Array.isArray(dependsOn)) {
+    throw invalid(
+      metadata.name,
+      'dependsOn must be a list of entity names, table names or classes: ["product", Category].',
+    );
+  }
+  if (metadata.tableType === "view") return dependsOn as readonly ViewSource[];
+  throw invalid(metadata.name, "dependsOn is for views, and this is a table. Take it off.");
+}
+
 function resolve(
   merged: CachedOptions & Required<Pick<CachedOptions, "strategy" | "ttl" | "negativeTtl" | "jitter">>,
   options: CacheOptions,
   entity: string,
-): Omit<EntitySettings, "keys"> {
+): Omit<EntitySettings, "keys" | "dependsOn"> {
   const { strategy, jitter } = merged;
   if (strategy !== "write-through" && strategy !== "invalidate") {
     throw invalid(entity, `strategy is ${inspect(strategy)}, but must be "write-through" or "invalidate".`);

@@ -1,20 +1,23 @@
 import type { DataSource, EntityMetadata, EntityTarget, ObjectLiteral } from "typeorm";
 import { getMetadataArgsStorage } from "typeorm";
 import { groupBy } from "../core/group-by";
-import { group } from "../core/tag";
+import { anyRowTag, epochTag, group } from "../core/tag";
 import { CacheConfigError } from "../errors";
 import type { CacheOptions } from "../options";
-import { decoratedClasses, lineage } from "./decorators";
+import { cachedOptionsOf, decoratedClasses, lineage } from "./decorators";
 import { entityModel, type EntityModel, type Key } from "./entity-model";
 import { settingsOf } from "./entity-settings";
+import { ViewSources } from "./view-sources";
 
-/** One table of the data source, cached or not: whether a write of it matters, and how precisely it can be followed. */
+/** One table or view of the data source, cached or not: whether a write of it matters, and how precisely it can be followed. */
 export interface TableModel {
   readonly group: string;
   readonly metadata: EntityMetadata;
   /** The cached entities whose rows lie in it. */
   readonly models: readonly EntityModel[];
-  /** The primary key, if some entry can depend on a row of this table. */
+  /** Some entry can depend on it. */
+  readonly tracked: boolean;
+  /** The primary key, if it is tracked; undefined for a view, whose rows nobody can follow. */
   readonly primaryKey: Key | undefined;
   /** The declared keys of all its models, without the primary key. */
   readonly keys: readonly Key[];
@@ -52,18 +55,27 @@ export function resolveSchema(dataSource: DataSource, options: CacheOptions): Sc
   checkDecorated(dataSource);
   checkNamed(dataSource, options);
   const models = new Map<EntityMetadata, EntityModel>();
+  const views = new ViewSources(dataSource, (view) => settingsOf(view, options)?.dependsOn);
+  const sources = new Set<string>();
   for (const metadata of dataSource.entityMetadatas) {
     const settings = settingsOf(metadata, options);
     if (settings === undefined || metadata.tableType === "junction" || metadata.tableType === "closure-junction")
       continue;
-    if (options.entities === "all" && metadata.tableType === "view") continue;
-    models.set(metadata, entityModel(dataSource, metadata, settings, groupOfTable(metadata)));
+    if (metadata.tableType !== "view") {
+      models.set(metadata, entityModel(dataSource, metadata, settings, groupOfTable(metadata)));
+      continue;
+    }
+    const groups = views.groupsOf(metadata, isAskedFor(metadata, options));
+    if (groups === undefined) continue;
+    for (const source of groups) sources.add(source);
+    const tags = groups.flatMap((source) => [epochTag(source), anyRowTag(source)]);
+    models.set(metadata, entityModel(dataSource, metadata, settings, groupOfTable(metadata), tags));
   }
-  const tables = tablesOf(dataSource, [...models.values()]);
+  const tables = tablesOf(dataSource, [...models.values()], sources);
   const byName = groupBy(tables.values(), (table) => table.metadata.tableName.toLowerCase());
   return {
     models: [...models.values()],
-    groups: [...tables.values()].filter(({ primaryKey }) => primaryKey !== undefined).map((table) => table.group),
+    groups: [...tables.values()].filter(({ tracked }) => tracked).map((table) => table.group),
     tableOf: (name) => tables.get(name),
     tablesNamed: (name) => byName.get(name) ?? [],
     views: new Set(
@@ -80,7 +92,17 @@ export function groupOfTable(metadata: EntityMetadata): string {
   return group(metadata.tablePath);
 }
 
-function tablesOf(dataSource: DataSource, models: readonly EntityModel[]): Map<string, TableModel> {
+/** By a decorator or by name, and not only with all others. */
+function isAskedFor({ target }: EntityMetadata, { entities }: CacheOptions): boolean {
+  return entities !== "all" || (typeof target === "function" && cachedOptionsOf(target) !== undefined);
+}
+
+/** @param sources the groups of the tables and materialized views that cached views are made of */
+function tablesOf(
+  dataSource: DataSource,
+  models: readonly EntityModel[],
+  sources: ReadonlySet<string>,
+): Map<string, TableModel> {
   const metadatas = dataSource.entityMetadatas.filter(({ tableType }) => tableType !== "view");
   // A lookup through a relation joins the other table, so entries depend on its rows too.
   const referenced = new Set(
@@ -97,7 +119,7 @@ function tablesOf(dataSource: DataSource, models: readonly EntityModel[]): Map<s
     if (metadata === undefined) continue;
     const own = models.filter((model) => model.group === name);
     const keys = new Map(own.flatMap((model) => model.keys.slice(1)).map((key) => [key.id, key]));
-    const tracked = own.length > 0 || referenced.has(name);
+    const tracked = own.length > 0 || referenced.has(name) || sources.has(name);
     const marks = sharing.flatMap((one) =>
       [one.deleteDateColumn, one.discriminatorColumn].filter((column) => column != null),
     );
@@ -105,6 +127,7 @@ function tablesOf(dataSource: DataSource, models: readonly EntityModel[]): Map<s
       group: name,
       metadata,
       models: own,
+      tracked,
       primaryKey: tracked ? (own[0]?.primaryKey ?? primaryKeyOf(dataSource, metadata)) : undefined,
       keys: [...keys.values()],
       deciding: new Set(
@@ -115,7 +138,26 @@ function tablesOf(dataSource: DataSource, models: readonly EntityModel[]): Map<s
       cascades: { onDelete: cascades.onDelete(name), onUpdate: cascades.onUpdate(name) },
     });
   }
+  for (const metadata of dataSource.entityMetadatas) {
+    if (metadata.tableType !== "view") continue;
+    const view = viewModel(metadata);
+    const tracked = sources.has(view.group) || models.some((model) => model.group === view.group);
+    tables.set(view.group, { ...view, tracked });
+  }
   return tables;
+}
+
+/** Of a view only the epoch is ever touched. */
+function viewModel(metadata: EntityMetadata): Omit<TableModel, "tracked"> {
+  return {
+    group: groupOfTable(metadata),
+    metadata,
+    models: [],
+    primaryKey: undefined,
+    keys: [],
+    deciding: new Set(),
+    cascades: { onDelete: new Set(), onUpdate: [] },
+  };
 }
 
 function isAmong(columns: readonly unknown[], key: Key): boolean {

@@ -88,6 +88,8 @@ function analysed(
     const [first, ...others] = compared;
     if (kind !== "many" || key !== model.primaryKey || first?.anyOf === undefined || others.length > 0) return "where";
     if (options.take !== undefined || isOrdered(metadata, options.order)) return "options";
+    // A view has an order of its own, which answers that are put together lose.
+    if (model.sources !== undefined) return "where";
     const queries = multiGet(model, first.anyOf, (value) => queryOf(model, plan, [value]));
     return typeof queries === "string" ? queries : { queries, multiple: true, ttl };
   }

@@ -70,6 +70,8 @@ function relationComparisons(
     return only === undefined || more.length > 0 || comparison === undefined ? undefined : [[only, comparison]];
   }
   const target = relation.inverseEntityMetadata;
+  // Its rows change with other tables, whose tags are not named here.
+  if (target.tableType === "view") return undefined;
   const compared = comparisonsOf(target, value);
   if (typeof compared === "string" || compared.size !== relation.joinColumns.length) return undefined;
   const { connection } = target;

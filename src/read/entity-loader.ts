@@ -34,10 +34,8 @@ export class EntityLoader {
       noteRows(query, (rows) => (images = rows.map((row) => codec.imageOf(row))));
       const { entities, raw } = await query.callListeners(listeners).getRawAndEntities<RawRow>();
       // Without an image, a row may have been changed since: it is used and not kept.
-      return {
-        entities,
-        rows: raw.length === 0 ? [] : (images ?? raw.map(() => ({ text: undefined, primaryKey: [] }))),
-      };
+      const rows = raw.length === 0 ? [] : (images ?? raw.map(() => UNKNOWN));
+      return { entities, rows: model.sources === undefined ? rows : rowsOfView(rows, entities.length) };
     });
   }
 
@@ -77,6 +75,19 @@ export class EntityLoader {
       this.dataSource.subscribers.some((subscriber) => subscriber.afterLoad !== undefined)
     );
   }
+}
+
+/** A row that is there and cannot be kept. */
+const UNKNOWN: RowImage = { text: undefined, primaryKey: [] };
+
+/**
+ * TypeORM makes one entity of rows of a view that are alike, and none of a row that is all null. Where that does not explain
+ * how many entities there are, it has taken unlike rows for the same, which a hit would not repeat.
+ */
+function rowsOfView(rows: readonly RowImage[], entities: number): readonly RowImage[] {
+  if (rows.some(({ text }) => text === undefined)) return rows;
+  const unlike = [...new Map(rows.map((row) => [row.text, row])).values()];
+  return unlike.length === entities ? unlike : rows.map(() => UNKNOWN);
 }
 
 /** TypeORM's own query cache knows no writes: what it returns must not get into this one. It may be on for every query. */

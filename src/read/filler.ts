@@ -137,5 +137,6 @@ export class Filler {
 
 /** Whether an entry depends on the rows it returns, beyond the tags that its query names. */
 export function needsRowTags(model: EntityModel, query: CachedQuery): boolean {
-  return query.kind !== "count" && query.key !== model.primaryKey && !query.tags.includes(anyRowTag(model.group));
+  if (model.sources !== undefined || query.kind === "count") return false;
+  return query.key !== model.primaryKey && !query.tags.includes(anyRowTag(model.group));
 }

@@ -168,7 +168,7 @@ function isWideAt(tokens: readonly SqlToken[], index: number): boolean {
 }
 
 /** SQLite takes a text in single quotes for a name where a name is due; in MySQL a name may look like a number. */
-function mayName({ kind }: SqlToken, dialect: Dialect): boolean {
+export function mayName({ kind }: SqlToken, dialect: Dialect): boolean {
   switch (kind) {
     case "word":
     case "quoted":

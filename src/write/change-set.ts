@@ -140,7 +140,7 @@ export class ChangeSet {
 
   private touchGroup(group: string): void {
     const table = this.schema.tableOf(group);
-    if (table?.primaryKey !== undefined) this.table(table).touchAll();
+    if (table?.tracked === true) this.table(table).touchAll();
   }
 }
 
