@@ -252,9 +252,10 @@ class Box {
   @ManyToMany(() => Aisle) @JoinTable() seenIn!: Aisle[];
 }
 
-@ViewEntity({ expression: "SELECT 1 AS one" })
+/** Changes without a write. */
+@ViewEntity({ expression: "SELECT CURRENT_TIMESTAMP AS one" })
 class OneRow {
-  @ViewColumn() one!: number;
+  @ViewColumn() one!: Date;
 }
 
 // TypeORM does not relate schemas to classes, only to each other.
@@ -359,7 +360,7 @@ describeEachDatabase("keys of relations, and what a cache leaves behind", (datab
     expect(await cache.repository<Parcel>(ParcelSchema).findBy(where)).toHaveLength(1);
   });
 
-  it("all entities: views and join tables are none of them", async () => {
+  it("all entities: views that cannot be followed and join tables are none of them", async () => {
     await cache.close();
     cache = await attachMemory(dataSource, { entities: "all" });
     expect(() => cache.repository(OneRow)).toThrow(expect.objectContaining({ code: "NOT_CACHED" }));
