@@ -137,13 +137,13 @@ function analyzeOne(tokens: readonly SqlToken[], dialect: Dialect): SqlStatement
   return commits ? { kind: "write", names: new Set(), target: undefined, commits } : READ;
 }
 
-/** Not: SELECT … FOR UPDATE, FOR NO KEY UPDATE, and the function replace(). */
+/** Not: SELECT … FOR UPDATE, FOR NO KEY UPDATE, and the function replace(). CYCLE … USING key UPDATE … does write. */
 function isWriteAt(tokens: readonly SqlToken[], index: number): boolean {
   const text = word(tokens, index);
   if (!DML.has(text)) return false;
   if (text === "replace") return !isSymbol(tokens[index + 1], "(");
   const before = word(tokens, index - 1);
-  return text !== "update" || (before !== "for" && before !== "key");
+  return text !== "update" || (before !== "for" && (before !== "key" || word(tokens, index - 2) !== "no"));
 }
 
 /** MariaDB's SET STATEMENT … FOR runs a statement, and with autocommit a transaction ends. */
@@ -153,12 +153,21 @@ function isMoreThanSet(tokens: readonly SqlToken[]): boolean {
 
 function writeOf(tokens: readonly SqlToken[], dialect: Dialect, commits: boolean): SqlStatement {
   if (COMMITTING.has(word(tokens, 0)) && tokens.some((_, index) => isWideAt(tokens, index))) return UNKNOWN;
+  if (dialect === "postgres" && tokens.some(mayBeCut)) {
+    return { kind: "write", names: "unknown", target: undefined, commits };
+  }
   return {
     kind: "write",
     names: new Set(tokens.filter((token) => mayName(token, dialect)).map(({ text }) => text.toLowerCase())),
     target: rowTarget(tokens),
     commits,
   };
+}
+
+/** PostgreSQL cuts names to 63 bytes, so that one table has several: as declared, as cut, and with any other end. */
+function mayBeCut({ kind, text }: SqlToken): boolean {
+  // No character takes more than 3 bytes of UTF-8 per UTF-16 unit.
+  return (kind === "word" || kind === "quoted") && text.length >= 21 && Buffer.byteLength(text) >= 63;
 }
 
 /** ON DELETE CASCADE describes, DROP … CASCADE does. */
