@@ -7,6 +7,7 @@ import { databases, typeormVersion } from "../test/support/databases";
 import { startRedis } from "../test/support/redis-server";
 import { withCases } from "./cases";
 import { measure, type BenchCase } from "./measure";
+import { observerReport } from "./observer";
 import { Product } from "./product";
 import { aims, table } from "./report";
 
@@ -34,22 +35,22 @@ async function main(): Promise<void> {
   const redis = await startRedis();
   try {
     await withCases({ redisUrl: redis.url, sqlite, postgres: placeIn("postgres") }, run);
+    if ("observer".includes(values.only)) process.stdout.write(`${await observerReport(await sqlite(), rounds)}\n`);
   } finally {
     await redis.stop();
     for (const database of available) await database.cleanup();
   }
 }
 
-async function run(cases: readonly BenchCase[]): Promise<void> {
-  const series = await measure(
-    cases.filter(({ name }) => name.includes(values.only)),
-    {
-      inFlight: [1, 64],
-      rounds,
-      time,
-      onRound: (round) => process.stderr.write(`\rround ${round} of ${rounds} `),
-    },
-  );
+async function run(all: readonly BenchCase[]): Promise<void> {
+  const cases = all.filter(({ name }) => name.includes(values.only));
+  if (cases.length === 0) return;
+  const series = await measure(cases, {
+    inFlight: [1, 64],
+    rounds,
+    time,
+    onRound: (round) => process.stderr.write(`\rround ${round} of ${rounds} `),
+  });
   const [cpu] = cpus();
   process.stderr.write("\r");
   process.stdout.write(
