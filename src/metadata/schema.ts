@@ -72,19 +72,27 @@ export function resolveSchema(dataSource: DataSource, options: CacheOptions): Sc
     models.set(metadata, entityModel(dataSource, metadata, settings, groupOfTable(metadata), tags));
   }
   const tables = tablesOf(dataSource, [...models.values()], sources);
-  const byName = groupBy(tables.values(), (table) => table.metadata.tableName.toLowerCase());
+  const named = [...tables.values()].flatMap((table) => namesOf(table.metadata).map((name) => ({ name, table })));
+  const byName = groupBy(named, ({ name }) => name);
   return {
     models: [...models.values()],
     groups: [...tables.values()].filter(({ tracked }) => tracked).map((table) => table.group),
     tableOf: (name) => tables.get(name),
-    tablesNamed: (name) => byName.get(name) ?? [],
-    views: new Set(
-      dataSource.entityMetadatas
-        .filter(({ tableType }) => tableType === "view")
-        .map((view) => view.tableName.toLowerCase()),
-    ),
+    tablesNamed: (name) => byName.get(name)?.map(({ table }) => table) ?? [],
+    views: new Set(dataSource.entityMetadatas.filter(({ tableType }) => tableType === "view").flatMap(namesOf)),
     modelOf: (target) => (dataSource.hasMetadata(target) ? models.get(dataSource.getMetadata(target)) : undefined),
   };
+}
+
+/** What a table may be called, in lower case: PostgreSQL cuts its name to 63 bytes. */
+function namesOf({ tableName }: EntityMetadata): string[] {
+  const name = tableName.toLowerCase();
+  if (Buffer.byteLength(name) <= 63) return [name];
+  const cut = Buffer.from(name)
+    .subarray(0, 63)
+    .toString()
+    .replace(/\ufffd$/, "");
+  return [name, cut];
 }
 
 /** The group of an entity's table. */

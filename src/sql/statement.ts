@@ -164,10 +164,10 @@ function writeOf(tokens: readonly SqlToken[], dialect: Dialect, commits: boolean
   };
 }
 
-/** PostgreSQL cuts names to 63 bytes, so that one table has several: as declared, as cut, and with any other end. */
+/** PostgreSQL cuts names to 63 bytes, so that a longer one may mean a table that is called otherwise. */
 function mayBeCut({ kind, text }: SqlToken): boolean {
   // No character takes more than 3 bytes of UTF-8 per UTF-16 unit.
-  return (kind === "word" || kind === "quoted") && text.length >= 21 && Buffer.byteLength(text) >= 63;
+  return (kind === "word" || kind === "quoted") && text.length > 21 && Buffer.byteLength(text) > 63;
 }
 
 /** ON DELETE CASCADE describes, DROP … CASCADE does. */

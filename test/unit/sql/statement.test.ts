@@ -154,8 +154,8 @@ describe("PostgreSQL", () => {
     ["WITH a AS (MERGE INTO t USING u ON true WHEN MATCHED THEN DELETE) SELECT 1", "write t u"],
     ["WITH a AS (SELECT 1) SELECT * FROM a FOR NO KEY UPDATE", "read"],
     ["WITH RECURSIVE a (b) AS (SELECT 1) CYCLE b SET c USING key UPDATE t SET a = 1", "write t"],
-    [`UPDATE ${"n".repeat(62)} SET t = 1`, "write t"],
-    [`UPDATE ${"n".repeat(63)} SET t = 1`, "unknown"], // What is longer is cut to this.
+    [`UPDATE ${"n".repeat(63)} SET t = 1`, "write t"],
+    [`UPDATE ${"n".repeat(64)} SET t = 1`, "unknown"], // Cut to some other name.
     [`DELETE FROM "${"ä".repeat(32)}"`, "unknown"], // Bytes count.
     ["EXPLAIN ANALYZE UPDATE t SET a = 1", "write t"],
     ["EXPLAIN (ANALYZE, BUFFERS) DELETE FROM t", "write t"],
