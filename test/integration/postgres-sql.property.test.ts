@@ -31,9 +31,9 @@ const isNamed = (text: string, table: string) =>
   writesAmong(text).some(({ names }) => names === "unknown" || namesOf(table).some((name) => names.has(name)));
 
 describeEachDatabase("statements that a real server plans", (database) => {
-  const only = database.name === "postgres" ? it : it.skip;
+  if (database.name !== "postgres") return;
 
-  only(
+  it(
     "write no table that is not among the names, and a target's only",
     async () => {
       const dataSource = await database.open([]);
