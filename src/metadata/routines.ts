@@ -1,16 +1,14 @@
 import type { DataSource } from "typeorm";
 import { CacheConfigError } from "../errors";
 import type { CacheOptions } from "../options";
+import type { Routines } from "../sql/routines";
 
 /**
  * The tables that stored routines write, by the name of the routine, all in lower case, as the option `routines` says.
  *
  * @throws CacheConfigError `CONFIG_INVALID` for a name that is neither an entity's nor a table's
  */
-export function resolveRoutines(
-  dataSource: DataSource,
-  { routines = {} }: CacheOptions,
-): ReadonlyMap<string, ReadonlySet<string>> {
+export function resolveRoutines(dataSource: DataSource, { routines = {} }: CacheOptions): Routines {
   const tableOf = (routine: string, name: unknown): string => {
     const found = dataSource.entityMetadatas.find(
       (metadata) => metadata.name === name || metadata.tableName === name || metadata.tablePath === name,

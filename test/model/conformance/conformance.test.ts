@@ -45,14 +45,11 @@ describe("the model agrees with", () => {
       await data.reset();
       const pair = new Pair(store, data);
       for (const call of calls) {
-        const answers = await pair.call(call);
-        expect([call, answers.store]).toEqual([call, answers.model]);
+        const answer = await sameAnswer(pair, call);
         const found = await data.look(pair);
         if (call.do === "lock") followSweep(pair, found.holders);
         expect([call, found]).toEqual([call, modelData(pair)]);
-        const reads = await pair.read();
-        expect([call, reads.store]).toEqual([call, reads.model]);
-        count(seen, call, answers.store, reads.store);
+        count(seen, call, answer, await sameReads(pair, call));
       }
     });
     await fc.assert(property, parameters);
@@ -68,17 +65,28 @@ describe("the model agrees with", () => {
       const expireAll = async () => void (now += LOCK_TTL + 1);
       const pair = new Pair(memory, { expireAll } as Outside);
       for (const call of calls) {
-        const answers = await pair.call(call);
-        expect([call, answers.store]).toEqual([call, answers.model]);
-        const reads = await pair.read();
-        expect([call, reads.store]).toEqual([call, reads.model]);
-        count(seen, call, answers.store, reads.store);
+        const answer = await sameAnswer(pair, call);
+        count(seen, call, answer, await sameReads(pair, call));
       }
     });
     await fc.assert(property, parameters);
     expectCoverage(seen);
   }, 600_000);
 });
+
+/** What the store answers to a call, which is what the model does. */
+async function sameAnswer(pair: Pair, call: Call): Promise<unknown> {
+  const { store, model } = await pair.call(call);
+  expect([call, store]).toEqual([call, model]);
+  return store;
+}
+
+/** What the store has for every entry after a call, which is what the model has. */
+async function sameReads(pair: Pair, call: Call): Promise<unknown> {
+  const { store, model } = await pair.read();
+  expect([call, store]).toEqual([call, model]);
+  return store;
+}
 
 /** LOCK drops a few locks that are dead anyway, at random: the model drops the same. */
 function followSweep(pair: Pair, holders: readonly string[]): void {
