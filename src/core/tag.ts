@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 
 /**
  * The name of something that entries depend on: `<table>|` is the epoch of a table, `<table>|*` is touched by every row
- * write of it, `<table>|<columns>=<values>` by every row write in which these columns hold these values.
+ * write of it, `<table>|<columns>=<values>` by every row write in which these columns hold these values, and `<table>|~` is its
+ * barrier.
  */
 export type Tag = string;
 
@@ -27,6 +28,24 @@ export function epochTag(tableGroup: string): Tag {
 /** Touched by every row write of the table; what cannot be told more precisely depends on it. */
 export function anyRowTag(tableGroup: string): Tag {
   return `${tableGroup}|*`;
+}
+
+/**
+ * Locked while a writer looks for the rows that its statement is about to write: nothing that depends on single rows or values
+ * is filled meanwhile. No entry carries it; see docs/consistency.md, "A write that searches for its rows".
+ */
+export function barrierTag(tableGroup: string): Tag {
+  return `${tableGroup}|~`;
+}
+
+/** Whether a tag is a barrier. */
+export function isBarrier(tag: Tag): boolean {
+  return tag.endsWith("|~");
+}
+
+/** Whether a tag names single rows or values, and not all rows of a table. */
+export function isFine(tag: Tag): boolean {
+  return !tag.endsWith("|") && !tag.endsWith("|*");
 }
 
 /**

@@ -28,9 +28,21 @@ export interface TableModel {
   readonly deciding: ReadonlySet<string>;
   /** Tables whose rows the database changes by itself when a row here is deleted, or when these columns are updated. */
   readonly cascades: {
-    readonly onDelete: ReadonlySet<string>;
+    readonly onDelete: readonly DeleteCascade[];
     readonly onUpdate: readonly { readonly columns: ReadonlySet<string>; readonly groups: ReadonlySet<string> }[];
   };
+}
+
+/** A foreign key by which the database changes rows of a child when it deletes those that they refer to. */
+export interface DeleteCascade {
+  /** Of the child. */
+  readonly group: string;
+  /** Pairs of a column of the child and the column that it refers to. */
+  readonly columns: readonly { readonly child: string; readonly parent: string }[];
+  /** The child is deleted or refers to nothing, so that no lookup finds it that did not find it before. */
+  readonly vanishes: boolean;
+  /** Tables that are changed because the child is. */
+  readonly beyond: ReadonlySet<string>;
 }
 
 /** All that is known of the data source, resolved once. */
@@ -164,7 +176,7 @@ function viewModel(metadata: EntityMetadata): Omit<TableModel, "tracked"> {
     primaryKey: undefined,
     keys: [],
     deciding: new Set(),
-    cascades: { onDelete: new Set(), onUpdate: [] },
+    cascades: { onDelete: [], onUpdate: [] },
   };
 }
 
@@ -195,7 +207,10 @@ function cascadesOf(metadatas: readonly EntityMetadata[]) {
     child.foreignKeys.map((key) => ({
       child: groupOfTable(child),
       parent: groupOfTable(key.referencedEntityMetadata),
-      columns: new Set(key.referencedColumns.map(({ databaseName }) => databaseName.toLowerCase())),
+      columns: key.columns.map(({ databaseName }, at) => ({
+        child: databaseName,
+        parent: key.referencedColumns[at]!.databaseName,
+      })),
       onDelete: key.onDelete ?? "",
       onUpdate: key.onUpdate ?? "",
     })),
@@ -213,18 +228,27 @@ function cascadesOf(metadatas: readonly EntityMetadata[]) {
     }
   };
   return {
-    onDelete: (parent: string) => {
-      const found = new Map<string, Set<Event>>();
-      spread(parent, "onDelete", found);
-      return new Set(found.keys());
-    },
+    onDelete: (parent: string): DeleteCascade[] =>
+      keys
+        .filter((key) => key.parent === parent && ACTIONS.has(key.onDelete))
+        .map((key) => {
+          const found = new Map<string, Set<Event>>();
+          spread(key.child, key.onDelete === "CASCADE" ? "onDelete" : "onUpdate", found);
+          return {
+            group: key.child,
+            columns: key.columns,
+            vanishes: key.onDelete !== "SET DEFAULT",
+            beyond: new Set(found.keys()),
+          };
+        }),
     onUpdate: (parent: string) =>
       keys
         .filter((key) => key.parent === parent && ACTIONS.has(key.onUpdate))
         .map((key) => {
           const found = new Map<string, Set<Event>>([[key.child, new Set(["onUpdate"])]]);
           spread(key.child, "onUpdate", found);
-          return { columns: key.columns, groups: new Set(found.keys()) };
+          const columns = new Set(key.columns.map((column) => column.parent.toLowerCase()));
+          return { columns, groups: new Set(found.keys()) };
         }),
   };
 }

@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import { encodeEntry } from "../core/entry";
-import { anyRowTag, type Tag } from "../core/tag";
+import { anyRowTag, barrierTag, groupOf, isFine, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import { jitteredTtl } from "../core/ttl";
 import type { CacheReporter, UnfilledReason } from "../events";
@@ -63,7 +63,7 @@ export class Filler {
    * time are asked for on suspicion, and for others that may come, the tag that every row write of the table touches.
    */
   async prepare(queries: readonly KeyedQuery[]): Promise<Prepared> {
-    const tags = [...new Set(queries.flatMap((query) => [...query.query.tags, ...this.suspected(query)]))];
+    const tags = [...new Set(queries.flatMap((query) => [...required(query), ...this.suspected(query)]))];
     const tokens = await this.store.prepare(tags, this.tagTtl());
     const found = new Map(tags.map((tag, index) => [tag, tokens[index] ?? ""]));
     for (const query of queries) {
@@ -75,7 +75,7 @@ export class Filler {
     const captured = [...found.values()];
     return {
       tokens: found,
-      fillable: queries.every(({ query }) => query.tags.every((tag) => found.get(tag) !== "")),
+      fillable: queries.every((query) => required(query).every((tag) => found.get(tag) !== "")),
       state: captured.includes("") ? undefined : captured.join(" "),
     };
   }
@@ -115,9 +115,11 @@ export class Filler {
 
   private async tokensFor(
     prepared: Prepared,
-    { model, query }: KeyedQuery,
+    keyed: KeyedQuery,
     rowTags: readonly Tag[],
   ): Promise<Token[] | "locked" | "raced"> {
+    const { model, query } = keyed;
+    if (required(keyed).some((tag) => prepared.tokens.get(tag) === "")) return "locked";
     const tags = [...query.tags, ...rowTags];
     const before = tags.map((tag) => prepared.tokens.get(tag));
     if (before.includes("")) return "locked";
@@ -133,6 +135,17 @@ export class Filler {
     const tokens = tags.map((tag) => after.get(tag) ?? "");
     return tokens.includes("") ? "locked" : tokens;
   }
+}
+
+/**
+ * What must not be locked when a load begins: the tags that the query names, and the barriers of the tables of whose single rows or
+ * values it depends. The entry carries no token of a barrier: it only must not begin while somebody searches.
+ */
+function required({ model, query }: KeyedQuery): readonly Tag[] {
+  const fine = query.tags.filter(isFine);
+  const groups = new Set(fine.map(groupOf));
+  if (needsRowTags(model, query)) groups.add(model.group);
+  return [...query.tags, ...Array.from(groups, barrierTag)];
 }
 
 /** Whether an entry depends on the rows it returns, beyond the tags that its query names. */

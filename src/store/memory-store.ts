@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { type Clock, systemClock } from "../core/clock";
 import { decodeEntry } from "../core/entry";
-import type { Tag } from "../core/tag";
+import { groupOf, type Tag } from "../core/tag";
 import { createTokenSource, type Token, type TokenSource } from "../core/token";
 import { CacheConfigError, CacheStateError, StoreError } from "../errors";
 import type {
@@ -138,8 +138,12 @@ export class MemoryStore implements Store {
       if (alive && holders.size === 0 && this.tokens.get(tag) === `!${request.holder}`) owned.add(tag);
       if (!anyAlive(holders, now)) this.locks.delete(tag);
     }
+    const barred = new Set(
+      request.watched.filter(({ tag, token }) => this.tokens.get(tag) !== token).map(({ tag }) => groupOf(tag)),
+    );
     const written = request.entries.filter(
-      ({ lockedTags }) => lockedTags.length > 0 && lockedTags.every((tag) => owned.has(tag)),
+      ({ group, lockedTags }) =>
+        !barred.has(group) && lockedTags.length > 0 && lockedTags.every((tag) => owned.has(tag)),
     );
     // What is not written under is deleted, also if others still hold it: the mark that is gone tells them that somebody
     // else has had the tag, even if that one's record was lost before they came.

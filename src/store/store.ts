@@ -109,6 +109,8 @@ export interface UnlockRequest {
   readonly token: Token;
   /** Milliseconds that a tag with a new token lives. */
   readonly tagTtl: number;
+  /** Nothing is written into the group of such a tag unless the tag still has this token: the token that `lock` answered. */
+  readonly watched: readonly { readonly tag: Tag; readonly token: Token }[];
   /**
    * Written only if, for every one of `lockedTags`, this holder's record is live, nobody else holds or held the tag
    * since, and no quarantine runs. Must be empty after a rollback.

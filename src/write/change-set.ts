@@ -1,18 +1,41 @@
 import { anyRowTag, epochTag, type Tag } from "../core/tag";
 import { keyTag } from "../metadata/cached-query";
-import type { KeyColumn } from "../metadata/entity-model";
 import type { Schema, TableModel } from "../metadata/schema";
-import type { Binding, Operand, RowTarget } from "../sql/row-target";
 import type { SqlStatement } from "../sql/statement";
+import { addTarget } from "./target-rows";
+
+/**
+ * Which lookups may find a written row now that did not before: none, those by the keys that it had all along (it was restored),
+ * or those by keys that it has only now.
+ */
+export type Findable = "as before" | "again" | "anew";
 
 /** A written row: its primary key as the database has it, and whether lookups may find it now that did not before. */
 export interface WrittenRow {
   readonly values: readonly unknown[];
-  readonly decided: boolean;
+  readonly findable: Findable;
 }
 
+/** Rows that a statement will write and that only the database can name; see row-search.ts. */
+export interface RowSearch {
+  /** Each of the rows meets one of these: its columns equal these values. */
+  readonly conditions: readonly Condition[];
+  readonly findable: Exclude<Findable, "anew">;
+}
+
+/** Columns by their database names, and what they equal. */
+export interface Condition {
+  readonly columns: readonly string[];
+  readonly values: readonly ConditionValue[];
+}
+
+/** A parameter, or a number that stood in the text: SQLite compares a text with 5 otherwise than with a parameter 5. */
+export type ConditionValue = { readonly bound: unknown } | { readonly inline: number };
+
 /** More rows than this in one table and transaction, and the epoch takes their place: LOCK must stay short. */
-const MOST_ROWS = 1000;
+export const MOST_ROWS = 1000;
+
+const ORDER: readonly Findable[] = ["as before", "again", "anew"];
 
 /** What a transaction, or one statement, did to one table. */
 export class TableChanges {
@@ -20,8 +43,16 @@ export class TableChanges {
   wholeTable = false;
   /** By the tag of their primary key. */
   readonly rows = new Map<Tag, WrittenRow>();
+  private readonly restoredTags = new Set<Tag>();
   /** Tags of unique keys that these rows had when they were last read: a guess, for entries that are written through. */
   readonly suspected = new Set<Tag>();
+  /** Rows that are still to be found: until then nothing finer than the epoch tells what was written. */
+  searches: readonly RowSearch[] = [];
+  /**
+   * Under whose lock of the barrier rows were found. While it lasts, those that a search has missed are seen to by the writers who
+   * brought them in; afterwards only the epoch does.
+   */
+  searchedBy: string | undefined;
   /** Rows that statements inserted without saying which. */
   inserted = 0;
   /** Rows that events said were inserted. */
@@ -30,11 +61,12 @@ export class TableChanges {
   constructor(readonly table: TableModel) {}
 
   /** @returns the tag of the row, or undefined if its primary key has none: then nothing was added */
-  addRow(values: readonly unknown[], decided: boolean): Tag | undefined {
+  addRow(values: readonly unknown[], findable: Findable): Tag | undefined {
     const { primaryKey, group } = this.table;
     const tag = primaryKey === undefined ? undefined : keyTag(group, primaryKey, values);
     if (tag === undefined || this.wholeTable) return tag;
-    this.rows.set(tag, { values, decided: decided || this.rows.get(tag)?.decided === true });
+    const known = this.rows.get(tag)?.findable ?? "as before";
+    this.rows.set(tag, { values, findable: ORDER.indexOf(known) > ORDER.indexOf(findable) ? known : findable });
     if (this.rows.size > MOST_ROWS) this.touchAll();
     return tag;
   }
@@ -44,25 +76,56 @@ export class TableChanges {
     this.wholeTable = true;
     this.rows.clear();
     this.suspected.clear();
+    this.searches = [];
+  }
+
+  /** Writes whichever rows meet a condition. */
+  addSearch(search: RowSearch): void {
+    if (!this.wholeTable && search.conditions.length > 0) this.searches = [...this.searches, search];
+  }
+
+  /** The searches are over: these rows are what they found. */
+  found(holder: string, rows: readonly WrittenRow[]): void {
+    this.searches = [];
+    this.searchedBy = holder;
+    for (const { values, findable } of rows) if (this.addRow(values, findable) === undefined) this.touchAll();
+  }
+
+  /** Rows that will be findable again, under keys that were read behind the barrier. */
+  get restored(): WrittenRow[] {
+    return this.table.keys.length === 0 ? [] : [...this.rows.values()].filter(({ findable }) => findable === "again");
+  }
+
+  /** The tags of the keys of {@link restored} rows; undefined if some key has none. */
+  restore(tags: readonly Tag[] | undefined): void {
+    if (tags === undefined) return this.touchAll();
+    for (const tag of tags) this.restoredTags.add(tag);
+    for (const [tag, row] of this.rows)
+      if (row.findable === "again") this.rows.set(tag, { ...row, findable: "as before" });
   }
 
   /** Whether the epoch stands for all of it. */
   isCoarse(): boolean {
-    return this.wholeTable || this.inserted > this.announced;
+    return this.wholeTable || this.searches.length > 0 || this.inserted > this.announced;
   }
 
   /** The tags of rows; those of declared keys come from the rows themselves, see row-reader.ts. */
   tags(): Tag[] {
     const { group } = this.table;
     if (this.isCoarse()) return [epochTag(group)];
-    return this.rows.size === 0 ? [] : [anyRowTag(group), ...this.rows.keys()];
+    if (this.rows.size === 0 && this.searchedBy === undefined) return [];
+    return [anyRowTag(group), ...this.rows.keys(), ...this.restoredTags];
   }
 
   merge(other: TableChanges): void {
     this.inserted += other.inserted;
     this.announced += other.announced;
-    if (other.wholeTable) this.touchAll();
-    for (const { values, decided } of other.rows.values()) this.addRow(values, decided);
+    if (other.wholeTable || (this.searchedBy ?? other.searchedBy) !== (other.searchedBy ?? this.searchedBy))
+      this.touchAll();
+    this.searchedBy ??= other.searchedBy;
+    for (const search of other.searches) this.addSearch(search);
+    for (const tag of other.restoredTags) this.restoredTags.add(tag);
+    for (const { values, findable } of other.rows.values()) this.addRow(values, findable);
     if (!this.wholeTable) for (const tag of other.suspected) this.suspected.add(tag);
   }
 }
@@ -77,6 +140,12 @@ export class ChangeSet {
 
   isEmpty(): boolean {
     return this.tables.size === 0;
+  }
+
+  /** Some rows are still to be found. */
+  isSearching(): boolean {
+    for (const { searches } of this.tables.values()) if (searches.length > 0) return true;
+    return false;
   }
 
   table(model: TableModel): TableChanges {
@@ -111,105 +180,23 @@ export class ChangeSet {
     // The exact form writes one table, whatever else is named in it.
     if (target !== undefined && only !== undefined && others.length === 0) {
       this.causes.add(`${target.operation} ${only.group}`);
-      this.addTarget(only, target, parameters);
+      addTarget(this, this.schema, only, target, parameters);
     } else if (tables.length > 0) {
       this.causes.add(`statement on ${tables.map(({ group }) => group).join(", ")}`);
       for (const table of tables) this.touchTable(table);
     }
   }
 
-  private addTarget(table: TableModel, target: RowTarget, parameters: readonly unknown[]): void {
-    for (const group of cascadesOf(table, target)) this.touchGroup(group);
-    if (table.primaryKey === undefined) return;
-    const changes = this.table(table);
-    if (target.operation === "insert") return insertRows(changes, target, parameters);
-    const moves = target.operation === "update" && movesRows(table, target);
-    const decided = target.operation === "update" && decides(table, target);
-    for (const row of target.rows) {
-      const values = moves ? undefined : primaryKeyIn(table, row, parameters);
-      if (values === undefined || changes.addRow(values, decided) === undefined) changes.touchAll();
-    }
-  }
-
   /** Unknown rows of a table, and whatever the database may change because of them. */
   private touchTable(table: TableModel): void {
     this.touchGroup(table.group);
-    for (const group of table.cascades.onDelete) this.touchGroup(group);
+    for (const { group, beyond } of table.cascades.onDelete) for (const one of [group, ...beyond]) this.touchGroup(one);
     for (const { groups } of table.cascades.onUpdate) for (const group of groups) this.touchGroup(group);
   }
 
-  private touchGroup(group: string): void {
+  /** Unknown rows of a table alone. */
+  touchGroup(group: string): void {
     const table = this.schema.tableOf(group);
     if (table?.tracked === true) this.table(table).touchAll();
   }
-}
-
-/** SQLite's other names for an integer primary key. */
-const ROW_ID = ["rowid", "oid", "_rowid_"];
-
-/** Whether an update may change primary keys, so that rows appear under keys which its text does not say. */
-function movesRows({ primaryKey }: TableModel, { sets }: RowTarget): boolean {
-  return (
-    ROW_ID.some((name) => sets.has(name)) ||
-    (primaryKey?.columns ?? []).some(
-      ({ column, databaseName }) => isComputed(column) || sets.has(databaseName.toLowerCase()),
-    )
-  );
-}
-
-/** Whether an update may make a lookup find a row that it did not find before. */
-function decides({ keys, deciding }: TableModel, { sets }: RowTarget): boolean {
-  return (
-    [...sets].some((column) => deciding.has(column)) ||
-    keys.some((key) => key.columns.some(({ column }) => isComputed(column)))
-  );
-}
-
-/** The database makes it of other columns. */
-function isComputed({ asExpression }: KeyColumn["column"]): boolean {
-  return asExpression !== undefined;
-}
-
-/**
- * Rows whose primary key stands in the statement are known; the others wait for their afterInsert event. Ids that a driver
- * reckons from the first or last of several rows are not believed: an increment other than one makes them wrong.
- */
-function insertRows(changes: TableChanges, target: RowTarget, parameters: readonly unknown[]): void {
-  const { table } = changes;
-  for (const row of target.rows) {
-    const values = primaryKeyIn(table, row, parameters);
-    const known = values !== undefined && !asksForId(table, values);
-    if (known && changes.addRow(values, table.deciding.size > 0) !== undefined) continue;
-    changes.inserted += 1;
-    if (target.rows.length > 1 && !target.returning) changes.touchAll();
-  }
-}
-
-/** MySQL takes a 0 for "give me the next one". */
-function asksForId({ primaryKey }: TableModel, values: readonly unknown[]): boolean {
-  return (primaryKey?.columns ?? []).some(
-    ({ column, canonical }, at) => column.isGenerated && canonical(values[at]) === "0",
-  );
-}
-
-function cascadesOf(table: TableModel, target: RowTarget): string[] {
-  if (target.operation === "delete") return [...table.cascades.onDelete];
-  return table.cascades.onUpdate
-    .filter(({ columns }) => [...columns].some((column) => target.sets.has(column)))
-    .flatMap(({ groups }) => [...groups]);
-}
-
-function primaryKeyIn(table: TableModel, row: Binding, parameters: readonly unknown[]): unknown[] | undefined {
-  const values: unknown[] = [];
-  for (const { databaseName } of table.primaryKey?.columns ?? []) {
-    const operand = row.get(databaseName.toLowerCase());
-    const value = operand === undefined ? undefined : valueOf(operand, parameters);
-    if (value === undefined || value === null) return undefined;
-    values.push(value);
-  }
-  return values;
-}
-
-function valueOf(operand: Operand, parameters: readonly unknown[]): unknown {
-  return "literal" in operand ? operand.literal : parameters[operand.parameter];
 }

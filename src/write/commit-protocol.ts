@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock";
-import type { Tag } from "../core/tag";
+import { isBarrier, type Tag } from "../core/tag";
 import type { Token, TokenSource } from "../core/token";
 import { LockError } from "../errors";
 import type { CacheReporter } from "../events";
@@ -26,6 +26,17 @@ export interface HeldLock {
   readonly locked: boolean;
   /** When LOCK was sent, on the monotonic clock. */
   readonly since: number;
+}
+
+/** What is done at the end of a lock. */
+export interface Ending {
+  readonly cause: string;
+  /** The lock was renewed, so it may have been lost before. */
+  readonly renewed?: boolean;
+  /** Entries to write through, under this token. */
+  readonly entries?: (token: Token) => readonly WriteThroughRequest[];
+  /** Invalidated too if the lock was not held from beginning to end. */
+  readonly searched?: readonly Tag[];
 }
 
 /** What the protocol needs of the cache around it. */
@@ -71,6 +82,30 @@ export class CommitProtocol {
     }
   }
 
+  /**
+   * Locks barriers, or adds them to what is held already and has not run out.
+   *
+   * @returns undefined if they could not be locked: then nothing can be searched for, which is no fault
+   */
+  async hold(barriers: readonly Tag[], held?: HeldLock): Promise<HeldLock | undefined> {
+    if (this.options.consistency === "relaxed") return undefined;
+    const known = held !== undefined && this.isUnbroken(held) ? held : undefined;
+    const tags = new Set([...(known?.tags ?? []), ...barriers]);
+    const holder = known?.holder ?? this.options.tokens();
+    try {
+      const found = await this.lockInTime({ tags: barriers, readTags: [], cause: "search" }, tags, holder);
+      return known === undefined || this.isUnbroken(known) ? found : undefined;
+    } catch (cause) {
+      this.options.reporter.emit("storeError", { operation: "lock", error: cause });
+      return undefined;
+    }
+  }
+
+  /** Whether a lock that was renewed just now had not run out before. */
+  isUnbroken(held: HeldLock): boolean {
+    return held.locked && this.options.clock.monotonic() - held.since < this.options.lockTtl;
+  }
+
   /** Whether a COMMIT sent now is safe: the lock outlives it by half its TTL. */
   isFresh(held: HeldLock): boolean {
     return !held.locked || this.options.clock.monotonic() - held.since < this.options.lockTtl / 2;
@@ -105,17 +140,17 @@ export class CommitProtocol {
   async release(
     held: HeldLock,
     outcome: "committed" | "rolled-back" | "failed" | "unknown",
-    cause: string,
-    entries: (token: Token) => readonly WriteThroughRequest[] = () => [],
+    { cause, renewed = false, entries = () => [], searched = [] }: Ending,
   ): Promise<void> {
     const { reporter, logger, pending } = this.options;
-    const tags = [...held.tags];
+    const tags = held.locked ? [...held.tags] : [...held.tags, ...searched];
     if (!held.locked) return outcome === "rolled-back" ? undefined : this.invalidate(tags, cause);
     try {
       if (outcome !== "unknown") {
         const token = this.options.tokens();
         const answer = await this.unlock(held, outcome === "committed" ? entries(token) : [], token);
-        if (!answer.held) {
+        if ((renewed || !answer.held) && outcome !== "rolled-back") await this.invalidate(searched, cause);
+        if (!answer.held && outcome !== "rolled-back") {
           logger.warn(
             `A lock was lost before its COMMIT had returned (${cause}). If COMMITs take long, raise the option lockTtl.`,
           );
@@ -124,13 +159,14 @@ export class CommitProtocol {
       if (outcome !== "rolled-back") reporter.emit("invalidate", { tags, cause });
     } catch (error) {
       reporter.emit("storeError", { operation: "unlock", error });
-      pending.add(tags);
+      pending.add([...tags, ...searched]);
     }
   }
 
   /** Makes what depends on these tags unreadable, now or as soon as the store answers. Never rejects. */
   async invalidate(tags: readonly Tag[], cause: string): Promise<void> {
     const { reporter, store, pending } = this.options;
+    if (tags.length === 0) return;
     try {
       await store.invalidate(tags);
       reporter.emit("invalidate", { tags, cause });
@@ -142,7 +178,8 @@ export class CommitProtocol {
 
   private unlock(held: HeldLock, entries: readonly WriteThroughRequest[], token = this.options.tokens()) {
     const { store, tagTtl } = this.options;
-    return store.unlock({ tags: [...held.tags], holder: held.holder, token, tagTtl: tagTtl(), entries });
+    const watched = Array.from(held.tokens, ([tag, token]) => ({ tag, token })).filter(({ tag }) => isBarrier(tag));
+    return store.unlock({ tags: [...held.tags], holder: held.holder, token, tagTtl: tagTtl(), watched, entries });
   }
 
   private async lockInTime(plan: LockPlan, tags: ReadonlySet<Tag>, holder: string): Promise<HeldLock> {

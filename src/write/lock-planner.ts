@@ -1,4 +1,4 @@
-import { anyRowTag, epochTag, type Tag } from "../core/tag";
+import { anyRowTag, barrierTag, epochTag, type Tag } from "../core/tag";
 import type { EntityModel } from "../metadata/entity-model";
 import type { ChangeSet, TableChanges, WrittenRow } from "./change-set";
 import type { LockPlan } from "./commit-protocol";
@@ -12,6 +12,8 @@ export interface WriteThroughRows {
 /** A lock plan, and what may be written through under it. */
 export interface WritePlan extends LockPlan {
   readonly writeThrough: readonly WriteThroughRows[];
+  /** Epochs of tables whose rows a search has found, which is not enough if the lock is lost before its end. */
+  readonly searched: readonly Tag[];
 }
 
 /** Reads the declared keys of rows inside of the transaction that wrote them; see row-reader.ts. */
@@ -25,32 +27,41 @@ const MOST_WRITTEN_THROUGH = 200;
  * read of its own rows; what is not known so is replaced by the epoch.
  *
  * @param readKeyTags undefined for a statement outside of a transaction, whose rows cannot be read before it runs
+ * @param searcher the holder whose barriers are locked still: what others have found does not count
  */
-export async function planWrite(changes: ChangeSet, readKeyTags: KeyTagReader | undefined): Promise<WritePlan> {
+export async function planWrite(changes: ChangeSet, readKeyTags?: KeyTagReader, searcher?: string): Promise<WritePlan> {
+  const searched: Tag[] = [];
   const tags = new Set<Tag>();
   const readTags = new Set<Tag>();
   const writeThrough: WriteThroughRows[] = [];
   let room = MOST_WRITTEN_THROUGH;
   for (const table of changes.tables.values()) {
-    const own = await tagsOf(table, readKeyTags);
-    for (const tag of own) tags.add(tag);
     const epoch = epochTag(table.table.group);
-    if (own.has(epoch) || table.rows.size > room) continue;
+    const isKnown = table.searchedBy === undefined || table.searchedBy === searcher;
+    const own = isKnown ? await tagsOf(table, readKeyTags) : new Set([epoch]);
+    for (const tag of own) tags.add(tag);
+    if (own.has(epoch)) continue;
+    if (table.searchedBy !== undefined) {
+      searched.push(epoch);
+      continue;
+    }
+    if (table.rows.size > room) continue;
     const models = table.table.models.filter(({ settings }) => settings.strategy === "write-through");
     if (models.length === 0 || table.rows.size === 0) continue;
     room -= table.rows.size;
     readTags.add(epoch);
+    readTags.add(barrierTag(table.table.group));
     for (const tag of table.suspected) if (!own.has(tag)) readTags.add(tag);
     writeThrough.push(...models.map((model) => ({ model, rows: [...table.rows.values()] })));
   }
-  return { tags: [...tags], readTags: [...readTags], cause: [...changes.causes].join("; "), writeThrough };
+  return { tags: [...tags], readTags: [...readTags], cause: [...changes.causes].join("; "), writeThrough, searched };
 }
 
 async function tagsOf(changes: TableChanges, readKeyTags: KeyTagReader | undefined): Promise<ReadonlySet<Tag>> {
   const { table } = changes;
   const tags = changes.tags();
   const epoch = new Set([epochTag(table.group)]);
-  const decided = [...changes.rows.values()].filter((row) => row.decided);
+  const decided = [...changes.rows.values()].filter(({ findable }) => findable !== "as before");
   if (changes.isCoarse() || table.keys.length === 0 || decided.length === 0) return new Set(tags);
   const keyTags = await readKeyTags?.(changes, decided);
   return keyTags === undefined ? epoch : new Set([...tags, anyRowTag(table.group), ...keyTags]);

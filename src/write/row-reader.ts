@@ -1,9 +1,10 @@
-import type { QueryRunner } from "typeorm";
+import type { EntityMetadata, QueryRunner } from "typeorm";
 import { ALIAS, type RawRow } from "../codec/row-codec";
 import type { Tag } from "../core/tag";
 import { keyTag } from "../metadata/cached-query";
 import type { EntityModel, Key } from "../metadata/entity-model";
-import type { TableChanges, WrittenRow } from "./change-set";
+import type { TableModel } from "../metadata/schema";
+import type { Condition, ConditionValue, TableChanges, WrittenRow } from "./change-set";
 import { isAborted } from "./refusal";
 
 /** Rows asked for in one statement: every database takes this many parameters. */
@@ -20,18 +21,21 @@ export async function readKeyTags(
   runner: QueryRunner,
   changes: TableChanges,
   rows: readonly WrittenRow[],
+  ask: Ask = (sql, parameters) => runner.query(sql, [...parameters]) as Promise<RawRow[]>,
 ): Promise<readonly Tag[] | undefined> {
-  const { group, keys } = changes.table;
+  const { group, keys, primaryKey, metadata } = changes.table;
   const names = [...new Set(keys.flatMap((key) => key.columns.map(({ databaseName }) => databaseName)))];
   const tags: Tag[] = [];
   try {
-    for (const row of await selectRows(runner, changes, names, rows)) {
-      for (const key of keys) {
-        const values = key.columns.map(({ databaseName }) => row[databaseName]);
-        if (values.some((value) => value === null)) continue; // No equality finds it.
-        const tag = keyTag(group, key, values);
-        if (tag === undefined) return undefined;
-        tags.push(tag);
+    for (const batch of batches(rows)) {
+      for (const row of await select(runner, metadata, names, byPrimaryKey(primaryKey, batch), ask)) {
+        for (const key of keys) {
+          const values = key.columns.map(({ databaseName }) => row[databaseName]);
+          if (values.some((value) => value === null)) continue; // No equality finds it.
+          const tag = keyTag(group, key, values);
+          if (tag === undefined) return undefined;
+          tags.push(tag);
+        }
       }
     }
   } catch (error) {
@@ -49,11 +53,11 @@ export async function readEntityRows(
   rows: readonly WrittenRow[],
 ): Promise<RawRow[]> {
   const { driver } = runner.connection;
-  const escape = driver.escape.bind(driver);
   const found: RawRow[] = [];
   for (const batch of batches(rows)) {
     const parameters: Record<string, unknown> = {};
-    const where = whereRows(model.primaryKey, batch, escape, ALIAS, (value, index) => {
+    const column = (name: string) => `${driver.escape(ALIAS)}.${driver.escape(name)}`;
+    const where = whereAny(byPrimaryKey(model.primaryKey, batch), column, (value, index) => {
       parameters[`coherent${index}`] = value;
       return `:coherent${index}`;
     });
@@ -68,44 +72,68 @@ export async function readEntityRows(
   return found;
 }
 
-async function selectRows(
+/** Sends a SELECT and gives its rows. */
+export type Ask = (sql: string, parameters: readonly unknown[]) => Promise<readonly RawRow[]>;
+
+/**
+ * The primary keys of rows that meet a condition, as the connection sees them now.
+ *
+ * @param most undefined is returned if there are more
+ * @param lock asks for the newest rows and keeps them from changing: on MySQL a plain SELECT shows a transaction the rows as they
+ *   were when it began, but an UPDATE finds them as they are
+ */
+export async function findRows(
   runner: QueryRunner,
-  changes: TableChanges,
-  names: readonly string[],
-  rows: readonly WrittenRow[],
-): Promise<RawRow[]> {
-  const { driver } = runner.connection;
-  const { primaryKey, metadata } = changes.table;
-  if (primaryKey === undefined) return [];
-  const escape = driver.escape.bind(driver);
-  const path = metadata.tablePath.split(".").map(escape).join(".");
-  const found: RawRow[] = [];
-  for (const batch of batches(rows)) {
-    const parameters: unknown[] = [];
-    const where = whereRows(primaryKey, batch, escape, undefined, (value, index) => {
-      parameters.push(value);
-      return driver.createParameter(`coherent${index}`, index);
-    });
-    const sql = `SELECT ${names.map(escape).join(", ")} FROM ${path} WHERE ${where}`;
-    found.push(...((await runner.query(sql, parameters)) as RawRow[]));
-  }
-  return found;
+  { metadata, primaryKey }: TableModel,
+  conditions: readonly Condition[],
+  ask: Ask,
+  { most, lock }: { readonly most: number; readonly lock: boolean },
+): Promise<unknown[][] | undefined> {
+  const names = namesOf(primaryKey);
+  const suffix = ` LIMIT ${most + 1}${lock ? " FOR UPDATE" : ""}`;
+  const rows = await select(runner, metadata, names, conditions, ask, suffix);
+  return rows.length > most ? undefined : rows.map((row) => names.map((name) => row[name]));
 }
 
-function whereRows(
-  key: Key,
-  rows: readonly WrittenRow[],
+async function select(
+  runner: QueryRunner,
+  { tablePath }: EntityMetadata,
+  names: readonly string[],
+  conditions: readonly Condition[],
+  ask: Ask,
+  suffix = "",
+): Promise<readonly RawRow[]> {
+  const { driver } = runner.connection;
+  const escape = driver.escape.bind(driver);
+  const path = tablePath.split(".").map(escape).join(".");
+  const parameters: unknown[] = [];
+  const where = whereAny(conditions, escape, (value, index) => {
+    parameters.push(value);
+    return driver.createParameter(`coherent${index}`, index);
+  });
+  return ask(`SELECT ${names.map(escape).join(", ")} FROM ${path} WHERE ${where}${suffix}`, parameters);
+}
+
+/** @param escape what makes a name of a column */
+function whereAny(
+  conditions: readonly Condition[],
   escape: (name: string) => string,
-  alias: string | undefined,
   parameter: (value: unknown, index: number) => string,
 ): string {
   let index = 0;
-  const prefix = alias === undefined ? "" : `${escape(alias)}.`;
-  const row = ({ values }: WrittenRow) =>
-    key.columns
-      .map(({ databaseName }, at) => `${prefix}${escape(databaseName)} = ${parameter(values[at], index++)}`)
-      .join(" AND ");
-  return rows.map((one) => `(${row(one)})`).join(" OR ");
+  const text = (value: ConditionValue) => ("bound" in value ? parameter(value.bound, index++) : String(value.inline));
+  const all = ({ columns, values }: Condition) =>
+    columns.map((column, at) => `${escape(column)} = ${text(values[at]!)}`).join(" AND ");
+  return conditions.map((condition) => `(${all(condition)})`).join(" OR ");
+}
+
+function byPrimaryKey(key: Key | undefined, rows: readonly WrittenRow[]): Condition[] {
+  const columns = namesOf(key);
+  return rows.map(({ values }) => ({ columns, values: values.map((bound) => ({ bound })) }));
+}
+
+function namesOf(key: Key | undefined): string[] {
+  return (key?.columns ?? []).map(({ databaseName }) => databaseName);
 }
 
 function batches(rows: readonly WrittenRow[]): (readonly WrittenRow[])[] {

@@ -3,6 +3,7 @@ import type { Schema } from "../metadata/schema";
 import type { SqlAnalysis, SqlAnalyzer, SqlStatement } from "../sql/statement";
 import { ChangeSet } from "./change-set";
 import type { LockedSender, Send } from "./locked-sender";
+import type { Ask } from "./row-reader";
 import { isAlreadyOver, isRefusal } from "./refusal";
 import { TransactionJournal, type Step } from "./transaction-journal";
 
@@ -55,11 +56,15 @@ export class StatementObserver {
     if (this.observed.has(runner)) return runner;
     this.observed.add(runner);
     const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>;
+    const ask = query as Ask;
     const observed = (sql: string, parameters?: unknown, ...rest: unknown[]): Promise<unknown> => {
       const analysis = this.options.analyzer.analyze(sql);
       const send = () => query(sql, parameters, ...rest);
-      if (analysis.harmless) return send();
-      return this.pass(runner, analysis, Array.isArray(parameters) ? parameters : [], send);
+      const call = analysis.harmless
+        ? send
+        : () => this.pass(runner, analysis, Array.isArray(parameters) ? parameters : [], send, ask);
+      const turnstile = this.journals.get(runner)?.turnstile;
+      return turnstile === undefined ? call() : turnstile.pass(call);
     };
     runner.query = observed as Query;
     return runner;
@@ -70,6 +75,7 @@ export class StatementObserver {
     analysis: SqlAnalysis,
     parameters: readonly unknown[],
     send: Send<Result>,
+    ask: Ask,
   ): Promise<Result> {
     const schema = this.options.schema();
     if (schema === undefined || runner.isReleased) return send();
@@ -82,8 +88,8 @@ export class StatementObserver {
     const { sender } = this.options;
     if (!statements.some(mayEnd)) {
       return journal.isOpen()
-        ? this.inside(runner, journal, changes, send)
-        : sender.alone(runner, journal, changes, send);
+        ? this.inside(runner, journal, changes, send, ask)
+        : sender.alone(runner, journal, changes, send, ask);
     }
     const followed = () => this.followed(journal, statements, changes, send);
     if (!journal.isOpen()) return sender.alone(runner, journal, changes, followed);
@@ -110,6 +116,7 @@ export class StatementObserver {
         const result = await send();
         if (beginsAnew) journal.begin().done();
         step.done();
+        if (control === "rollback") await this.options.sender.rolledBack(journal);
         return result;
       } catch (error) {
         // PostgreSQL leaves no transaction behind when a COMMIT fails.
@@ -134,8 +141,21 @@ export class StatementObserver {
     journal: TransactionJournal,
     changes: ChangeSet,
     send: Send<Result>,
+    ask: Ask,
   ): Promise<Result> {
     const { sender } = this.options;
+    if (changes.isSearching() && journal.isCertain()) {
+      const open = journal.turnstile.close();
+      try {
+        await sender.searchInside(runner, journal, changes, ask);
+      } catch (error) {
+        journal.doubt();
+        throw error;
+      } finally {
+        // What waited is sent after this statement, which goes out before anything else can run.
+        queueMicrotask(open);
+      }
+    }
     const { turns } = journal;
     journal.record(changes);
     try {

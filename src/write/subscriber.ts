@@ -57,7 +57,7 @@ export class CacheSubscriber implements EntitySubscriberInterface {
       if (values === undefined) return;
       if (what === "inserted") return journal.recordInserted(table, values, table.deciding.size > 0);
       const rows = changes.table(table);
-      rows.addRow(values, false);
+      rows.addRow(values, "as before");
       for (const tag of suspectedTags(table, metadata, id)) rows.suspected.add(tag);
     } catch {
       // A transformer may not like what an event carries: no reason to fail the caller's write.

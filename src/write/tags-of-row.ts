@@ -20,7 +20,7 @@ export async function tagsOfRow(
   const table = schema.tableOf(group);
   if (table === undefined) return epoch;
   const changes = new ChangeSet(schema).table(table);
-  if (!changes.addRow(primaryKey, true)) return epoch;
+  if (!changes.addRow(primaryKey, "anew")) return epoch;
   const runner = dataSource.createQueryRunner("master");
   try {
     const keyTags = table.keys.length === 0 ? [] : await readKeyTags(runner, changes, [...changes.rows.values()]);

@@ -1,5 +1,7 @@
 import type { Schema, TableModel } from "../metadata/schema";
 import { ChangeSet } from "./change-set";
+import type { HeldLock } from "./commit-protocol";
+import { Turnstile } from "./turnstile";
 
 interface Frame {
   /** Of the savepoint; "" for the transaction itself. */
@@ -36,6 +38,10 @@ export class TransactionJournal {
   turns = 0;
   /** COMMITs and ROLLBACKs that were sent and have not returned: what the connection shows meanwhile may yet vanish. */
   ending = 0;
+  /** The lock under which statements of this transaction have searched for their rows. */
+  hold: HeldLock | undefined;
+  /** Keeps what is sent while a statement searches behind it. */
+  readonly turnstile = new Turnstile();
   private beginning = 0;
   private doubtful = false;
   private frames: Frame[] = [];
@@ -76,6 +82,13 @@ export class TransactionJournal {
     };
   }
 
+  /** The lock of its searches, for whoever ends the transaction. */
+  takeHold(): HeldLock | undefined {
+    const { hold } = this;
+    this.hold = undefined;
+    return hold;
+  }
+
   record(changes: ChangeSet): void {
     this.version += 1;
     for (const frame of this.frames.toReversed()) {
@@ -88,7 +101,7 @@ export class TransactionJournal {
   recordInserted(table: TableModel, values: readonly unknown[], decided: boolean): void {
     const announced = new ChangeSet(this.schema);
     const rows = announced.table(table);
-    const tag = rows.addRow(values, decided);
+    const tag = rows.addRow(values, decided ? "anew" : "as before");
     if (tag === undefined) return;
     const known = this.frames.flatMap(({ changes }) => changes.tables.get(table.group) ?? []);
     const open = known.reduce((sum, { inserted, announced }) => sum + inserted - announced, 0);

@@ -2,7 +2,7 @@ import type { QueryRunner } from "typeorm";
 import { UnencodableValue } from "../codec/raw-value";
 import type { RawRow, RowCodec } from "../codec/row-codec";
 import { encodeEntry } from "../core/entry";
-import { epochTag, type Tag } from "../core/tag";
+import { barrierTag, epochTag, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import { jitteredTtl } from "../core/ttl";
 import { KeyBuilderError } from "../errors";
@@ -71,6 +71,8 @@ function entryOf(
   if (own === undefined || primary === undefined || !values.every(isKeyValue) || !held.tags.has(primary))
     return undefined;
   const rowTags: Tag[] = key === model.primaryKey ? [] : [primary];
+  // Without its token nobody would tell whether a search came in between.
+  if (!held.tokens.has(barrierTag(model.group))) return undefined;
   const tags = [epochTag(model.group), own, ...rowTags];
   const tokens = tags.map((tag) => (held.tags.has(tag) ? token : held.tokens.get(tag)));
   if (!tokens.every((one) => one !== undefined)) return undefined;

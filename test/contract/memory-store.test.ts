@@ -86,6 +86,7 @@ describe("MemoryStore", () => {
         holder: "w",
         token: "t",
         tagTtl: 1,
+        watched: [],
         entries: [{ key: "1", group: "g", value: "", ttl: 1, lockedTags: ["g|id=1"] }],
       }),
     ).toEqual({ held: true, written: 0 });
@@ -99,7 +100,7 @@ describe("MemoryStore", () => {
     clock.pass(1001);
     for (let id = 100; id < 200; id++) {
       await store.lock([`g|id=${id}`], `w${id}`, []);
-      await store.unlock({ tags: [`g|id=${id}`], holder: `w${id}`, token: "t", tagTtl: 1, entries: [] });
+      await store.unlock({ tags: [`g|id=${id}`], holder: `w${id}`, token: "t", tagTtl: 1, watched: [], entries: [] });
     }
     expect((store as unknown as { locks: Map<string, unknown> }).locks.size).toBe(0);
   });

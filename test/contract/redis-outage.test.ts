@@ -42,7 +42,9 @@ describe("a server that is away", () => {
     }
     await fill(store, "again");
     expect(await outcome(store)).toBe("again");
-    expect(await store.unlock({ tags: [TAG], holder: "nobody", token: "t", tagTtl: 1, entries: [] })).toEqual({
+    expect(
+      await store.unlock({ tags: [TAG], holder: "nobody", token: "t", tagTtl: 1, watched: [], entries: [] }),
+    ).toEqual({
       held: false,
       written: 0,
     });

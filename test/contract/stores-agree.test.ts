@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { encodeEntry } from "../../src/core/entry";
 import { MemoryStore } from "../../src/store/memory-store";
-import type { Store } from "../../src/store/store";
+import type { Store, UnlockRequest } from "../../src/store/store";
 import { RedisHarness } from "./redis-harness";
 
 /*
@@ -11,7 +11,7 @@ import { RedisHarness } from "./redis-harness";
  */
 
 const LOCK_TTL = 60_000;
-const TAGS = ["g|", "g|*", "g|id=1", "h|"];
+const TAGS = ["g|", "g|*", "g|id=1", "g|~", "h|"];
 const QUERY_TAGS = ["g|", "g|id=1"];
 
 type Step =
@@ -35,7 +35,7 @@ type Step =
   | { readonly do: "age"; readonly share: number };
 
 const tags = fc.subarray(TAGS);
-const locks = fc.constantFrom(["g|id=1"], ["g|id=1", "g|*"], ["g|"], ["g|*", "h|"]);
+const locks = fc.constantFrom(["g|id=1"], ["g|id=1", "g|*"], ["g|"], ["g|*", "h|"], ["g|~"]);
 const holder = fc.constantFrom("w1", "w2");
 const unlocks = fc.oneof(fc.constant(TAGS), locks);
 const locked = fc.constantFrom(["g|id=1"], ["g|id=1", "g|*"]);
@@ -62,11 +62,17 @@ async function trace(store: Store, age: (milliseconds: number) => Promise<void>,
   const heard: unknown[] = [];
   let unlocks = 0;
 
-  const end = (holder: string, tags: readonly string[], lockedTags: readonly string[], epoch: string) => {
+  const end = (
+    holder: string,
+    tags: readonly string[],
+    lockedTags: readonly string[],
+    epoch: string,
+    watched: UnlockRequest["watched"] = [],
+  ) => {
     const token = `${holder}-${unlocks++}`;
     const value = encodeEntry({ query: "q", rowTags: [], tokens: [epoch, token], payload: `through ${token}` });
     const entries = [{ key: "k", group: "g", value, ttl: 600_000, lockedTags }];
-    return store.unlock({ tags, holder, token, tagTtl: 600_000, entries });
+    return store.unlock({ tags, holder, token, tagTtl: 600_000, watched, entries });
   };
 
   const take: { [Do in Step["do"]]: (step: Extract<Step, { readonly do: Do }>) => Promise<unknown> } = {
@@ -87,8 +93,9 @@ async function trace(store: Store, age: (milliseconds: number) => Promise<void>,
       return end(holder, tags, locked, epoch!);
     },
     async write({ holder, locked }) {
-      const [epoch] = await store.lock(locked, holder, ["g|"], 600_000);
-      return [name(epoch!), await end(holder, locked, locked, epoch!)];
+      const [epoch, barrier] = await store.lock(locked, holder, ["g|", "g|~"], 600_000);
+      const watched = [{ tag: "g|~", token: barrier! }];
+      return [name(epoch!), await end(holder, locked, locked, epoch!, watched)];
     },
     age: ({ share }) => age(share * LOCK_TTL),
   };

@@ -5,6 +5,7 @@ import type {
   Store,
   StoreContext,
   UnlockAnswer,
+  UnlockRequest,
   WriteThroughRequest,
 } from "../../src/store/store";
 
@@ -113,5 +114,6 @@ export class World {
     holder: string,
     tags: string[],
     entries: WriteThroughRequest[] = [],
-  ): Promise<UnlockAnswer> => by.unlock({ tags, holder, token: `token-${holder}`, tagTtl: TAG_TTL, entries });
+    watched: UnlockRequest["watched"] = [],
+  ): Promise<UnlockAnswer> => by.unlock({ tags, holder, token: `token-${holder}`, tagTtl: TAG_TTL, watched, entries });
 }

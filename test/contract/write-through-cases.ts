@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { miss, entryBy, EPOCH, SKU, ROW, LOCK_TTL, TAG_TTL, type World } from "./world";
 
+const BARRIER = "shop.product|~";
+
 /** When an entry may be written at unlock, and every reason why not. */
 export function describeWriteThrough(world: World): void {
   const { read, fill, unlock } = world;
@@ -39,6 +41,35 @@ export function describeWriteThrough(world: World): void {
       await world.setup.age(LOCK_TTL - 1000);
       expect(await unlock(world.store, "w", [SKU], [entryBy("w", epoch)])).toEqual({ held: true, written: 1 });
       expect(await read(world.other)).toMatchObject({ outcome: "hit" });
+    });
+
+    it("writes under a watched tag that has stayed as it was", async () => {
+      const [, barrier] = await world.store.lock([SKU], "w", [EPOCH, BARRIER], TAG_TTL);
+      const watched = [{ tag: BARRIER, token: barrier! }];
+      expect(await unlock(world.store, "w", [SKU], [entryBy("w", epoch)], watched)).toEqual({ held: true, written: 1 });
+      expect(await read(world.other)).toMatchObject({ outcome: "hit" });
+    });
+
+    it("does not write if somebody has locked a watched tag meanwhile, or still has", async () => {
+      for (const ends of [true, false]) {
+        const [, barrier] = await world.store.lock([SKU], "w", [EPOCH, BARRIER], TAG_TTL);
+        await world.other.lock([BARRIER], "another", [], TAG_TTL);
+        if (ends) await unlock(world.other, "another", [BARRIER]);
+        const watched = [{ tag: BARRIER, token: barrier! }];
+        await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)], watched));
+      }
+    });
+
+    it("does not write if a watched tag was locked at LOCK, or has got another token since", async () => {
+      await world.other.lock([BARRIER], "another", [], TAG_TTL);
+      expect(await world.store.lock([SKU], "w", [BARRIER], TAG_TTL)).toEqual([""]);
+      await unlock(world.other, "another", [BARRIER]);
+      await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)], [{ tag: BARRIER, token: "" }]));
+      const [barrier] = await world.store.lock([SKU], "w", [BARRIER], TAG_TTL);
+      await world.other.invalidate([BARRIER]);
+      await world.other.prepare([BARRIER], TAG_TTL);
+      const watched = [{ tag: BARRIER, token: barrier! }];
+      await refused(unlock(world.store, "w", [SKU], [entryBy("w", epoch)], watched));
     });
 
     it("works again once the lock of a writer that died is void", async () => {

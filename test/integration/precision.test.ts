@@ -2,6 +2,7 @@ import {
   Column,
   DeleteDateColumn,
   Entity,
+  In,
   ManyToOne,
   PrimaryColumn,
   PrimaryGeneratedColumn,
@@ -13,8 +14,19 @@ import { attachMemory } from "../support/cache-harness";
 import { describeEachDatabase, type TestDatabase } from "../support/databases";
 
 @Entity()
+@Cached()
 class Shop {
   @PrimaryColumn() id!: number;
+  @CacheKey() @Column({ length: 10 }) name!: string;
+}
+
+/** Goes with its shop; which these are its declared key tells. */
+@Entity()
+@Cached()
+class Offer {
+  @PrimaryColumn() id!: number;
+  @ManyToOne(() => Shop, { onDelete: "CASCADE" }) shop!: Shop;
+  @CacheKey() @Column() shopId!: number;
 }
 
 @Entity()
@@ -71,12 +83,26 @@ function paths(database: TestDatabase): Path[] {
     ["update by id of a key", (m) => m.update(Product, 1, { shelf: 5 }), "precise", "coarse"],
     ["increment by id", (m) => m.increment(Product, { id: 1 }, "price", 5), "precise", "precise"],
     ["delete by id", (m) => m.delete(Product, 1), "precise", "precise"],
-    ["softDelete by id", (m) => m.softDelete(Product, 1), "precise", "coarse"],
-    ["restore by id", (m) => m.restore(Product, 3), "precise", "coarse"],
+    ["softDelete by id", (m) => m.softDelete(Product, 1), "precise", "precise"],
+    ["restore by id", (m) => m.restore(Product, 3), "precise", "precise"],
     ["raw update by id", sql("UPDATE product SET price = 5 WHERE id = 1 OR id IN (3)"), "precise", "precise"],
     ["raw update of a key", sql("UPDATE product SET shelf = 5 WHERE id = 1"), "precise", "coarse"],
     ["a new primary key", (m) => m.update(Product, 1, { id: 9 }), "coarse", "coarse"],
-    ["update by a declared key", (m) => m.update(Product, { sku: "A" }, { price: 5 }), "coarse", "coarse"],
+    ["update by a declared key", (m) => m.update(Product, { sku: "A" }, { price: 5 }), "precise", "precise"],
+    ["increment by a declared key", (m) => m.increment(Product, { shelf: 1 }, "price", 5), "precise", "precise"],
+    ["delete by a declared key", (m) => m.delete(Product, { shelf: 1 }), "precise", "precise"],
+    ["delete by values of a declared key", (m) => m.delete(Product, { sku: In(["A", "C"]) }), "precise", "precise"],
+    ["softDelete by a declared key", (m) => m.softDelete(Product, { shelf: 1 }), "precise", "precise"],
+    ["restore by a declared key", (m) => m.restore(Product, { sku: "C" }), "precise", "precise"],
+    ["update by a declared key of a key", (m) => m.update(Product, { sku: "A" }, { shelf: 5 }), "coarse", "coarse"],
+    [
+      "update by a declared key and more",
+      (m) => m.update(Product, { sku: "A", price: 1 }, { price: 5 }),
+      "precise",
+      "precise",
+    ],
+    ["update by something else", (m) => m.update(Product, { price: 7 }, { price: 5 }), "coarse", "coarse"],
+    ["raw delete by a declared key", sql("DELETE FROM product WHERE shelf = 1 OR id = 3"), "precise", "precise"],
     ["upsert", (m) => m.upsert(Product, { sku: "A", price: 6 }, ["sku"]), "coarse", "coarse"],
     [
       "raw insert from a select",
@@ -84,9 +110,17 @@ function paths(database: TestDatabase): Path[] {
       "coarse",
       "coarse",
     ],
-    ["a cascade", (m) => m.delete(Shop, 1), "coarse", "coarse"],
+    ["a cascade through no key", (m) => m.delete(Shop, 1), "coarse", "coarse"],
   ];
 }
+
+/** What they do to offers. */
+const CASCADES: Path[] = [
+  ["delete of the parent by id", (m) => m.delete(Shop, 1), "precise", "precise"],
+  ["remove of the parent", (m) => m.remove(Shop, Object.assign(new Shop(), { id: 1 })), "precise", "precise"],
+  ["delete of parents by ids", (m) => m.delete(Shop, [1, 3]), "precise", "precise"],
+  ["delete of the parent by a declared key", (m) => m.delete(Shop, { name: "one" }), "coarse", "coarse"],
+];
 
 const SETTINGS: Path[] = [
   ["insert with its primary key", (m) => m.insert(Setting, { id: 7 }), "precise", "precise"],
@@ -98,14 +132,21 @@ describeEachDatabase("how precise a write is", (database) => {
   let dataSource: DataSource;
   let cache: CoherentCache;
   beforeAll(async () => {
-    dataSource = await database.open([Shop, Product, Setting]);
+    dataSource = await database.open([Shop, Product, Offer, Setting]);
     cache = await attachMemory(dataSource);
   });
   beforeEach(async () => {
-    for (const entity of [Product, Shop, Setting]) {
+    for (const entity of [Product, Offer, Shop, Setting]) {
       await dataSource.createQueryBuilder().delete().from(entity).execute();
     }
-    await dataSource.getRepository(Shop).insert([{ id: 1 }, { id: 2 }]);
+    await dataSource.getRepository(Shop).insert([
+      { id: 1, name: "one" },
+      { id: 2, name: "two" },
+    ]);
+    await dataSource.getRepository(Offer).insert([
+      { id: 1, shopId: 1 },
+      { id: 2, shopId: 2 },
+    ]);
     const names = ["id", "sku", "shelf", "shopId"].map((name) => dataSource.driver.escape(name)).join(", ");
     for (const row of ["1, 'A', 1, 1", "2, 'B', 2, 2", "3, 'C', 1, NULL"]) {
       await dataSource.query(`INSERT INTO product (${names}) VALUES (${row})`);
@@ -140,6 +181,15 @@ describeEachDatabase("how precise a write is", (database) => {
         await products.findBy({ shelf: 2 });
       };
       await expectOutcome(path, bystanders, 3);
+    });
+
+    it.each(CASCADES)("a cascade: %s", async (...path) => {
+      const offers = cache.repository(Offer);
+      const bystanders = async () => {
+        await offers.findOneBy({ id: 2 });
+        await offers.findBy({ shopId: 2 });
+      };
+      await expectOutcome(path, bystanders, 2);
     });
 
     it.each(SETTINGS)("%s", async (...path) => {

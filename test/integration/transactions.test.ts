@@ -103,7 +103,7 @@ describeEachDatabase("transactions", (database) => {
     await undone(
       dataSource.transaction(async (manager) => {
         await raise(manager, first, 99);
-        await manager.update(Ticket, { place: "hall" }, { price: 98 });
+        await manager.update(Ticket, { price: 1 }, { price: 98 });
         throw new Undo();
       }),
     );

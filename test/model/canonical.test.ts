@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { Canonical } from "./canonical";
 import { explore, textOf } from "./explorer";
 import { Layout } from "./state";
-import { anyOrder, byKey, invalidated, join, shared, statements } from "./scenarios";
+import { anyOrder, byKey, invalidated, join, searched, searchedThrough, shared, statements } from "./scenarios";
 
 /** Small enough to be explored with nothing left out. */
 const CALM = { crashes: 1, rollbacks: false, evictions: 0, flushes: 0 };
@@ -14,6 +14,9 @@ describe("what the explorer drops from states", () => {
     statements(1, ONE_LOSS),
     byKey(1, "any-row", CALM),
     byKey(1, "hints", CALM),
+    searched(1, "any-row", "statement", CALM),
+    searched(1, "hints", "transaction", CALM),
+    searchedThrough(1, "statement", CALM),
     shared(2, "any-row", CALM),
     anyOrder(1, CALM),
     join(1, "at once", "row by row", ONE_LOSS),

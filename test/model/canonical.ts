@@ -64,7 +64,7 @@ export class Canonical {
       rename(at.tag(tag));
       for (let entry = 0; entry < scenario.entries.length; entry++) rename(at.entry(entry) + 1 + tag);
       for (let writer = 0; writer < at.writerCount; writer++) {
-        if (this.capturedTag(state, writer) === tag) rename(at.writer(writer) + at.captured);
+        for (const cell of this.capturedCells(state, writer, tag)) rename(cell);
       }
       for (let reader = 0; reader < at.readerCount; reader++) {
         rename(at.reader(reader) + at.tokens + tag);
@@ -83,9 +83,9 @@ export class Canonical {
         if (scenario.hits !== "at once") this.name(state, at.reader(reader) + at.looked + tag, isCurrent);
       }
       for (let writer = 0; writer < at.writerCount; writer++) {
-        if (this.capturedTag(state, writer) !== tag) continue;
-        const cell = at.writer(writer) + at.captured;
-        if (isOld(state[cell]!, isCurrent)) state[cell] = this.knownName(state[cell]!) ?? DEAD;
+        for (const cell of this.capturedCells(state, writer, tag)) {
+          if (isOld(state[cell]!, isCurrent)) state[cell] = this.knownName(state[cell]!) ?? DEAD;
+        }
       }
       for (let entry = 0; entry < scenario.entries.length; entry++) {
         const cell = at.entry(entry) + 1 + tag;
@@ -104,7 +104,7 @@ export class Canonical {
         if (scenario.hits !== "at once") this.name(state, at.reader(reader) + at.looked + tag, isCurrent);
       }
       for (let writer = 0; writer < at.writerCount; writer++) {
-        if (this.capturedTag(state, writer) === tag) this.name(state, at.writer(writer) + at.captured, isCurrent);
+        for (const cell of this.capturedCells(state, writer, tag)) this.name(state, cell, isCurrent);
       }
       for (let entry = 0; entry < scenario.entries.length; entry++) {
         this.name(state, at.entry(entry) + 1 + tag, isCurrent);
@@ -132,10 +132,14 @@ export class Canonical {
     state[cell] = CURRENT + 1 + known;
   }
 
-  private capturedTag(state: State, writer: number): number {
-    const first = this.at.writer(writer);
-    if (state[first] === Writer.IDLE || state[first] === Writer.GONE) return -1;
-    return this.scenario.writers[writer]![state[first + this.at.write]!]!.through?.captured ?? -1;
+  /** Where a writer keeps a token of this tag. */
+  private capturedCells(state: State, writer: number, tag: number): readonly number[] {
+    const { at } = this;
+    const first = at.writer(writer);
+    if (state[first] === Writer.IDLE || state[first] === Writer.GONE) return [];
+    const { through } = this.scenario.writers[writer]![state[first + at.write]!]!;
+    if (through?.captured === tag) return [first + at.captured];
+    return through?.watched === tag ? [first + at.watched] : [];
   }
 
   private sortReaders(state: State): void {

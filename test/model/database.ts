@@ -19,11 +19,27 @@ export class Database {
     const { at } = this;
     const before = state[at.commits]!;
     state.copy(state, at.row(before + 1, 0), at.row(before, 0), at.row(before, 0) + at.rowCount);
-    for (const { row, becomes } of write.rows) {
+    for (const { row, becomes } of this.written(state, writer, write)) {
       state[at.row(before + 1, row)] = before + 1 + (becomes === "in" ? 0 : OUT);
     }
     state[at.commits] = before + 1;
     state[at.writer(writer) + at.commit] = before + 1;
+  }
+
+  /** The rows that a write changes: those that are given, those that it has written already, or those that are "in" now. */
+  written(state: State, writer: number, { mode, rows, search }: WriteSpec): WriteSpec["rows"] {
+    if (search === undefined) return rows;
+    const bits = mode === "statement" ? this.matching(state) : state[this.at.writer(writer) + this.at.wrote]!;
+    return search.rowTags.flatMap((_, row) => (bits & (1 << row) ? [{ row, becomes: search.becomes }] : []));
+  }
+
+  /** The rows that are "in", as a set of bits. */
+  matching(state: State): number {
+    let bits = 0;
+    for (let row = 0; row < this.at.rowCount; row++) {
+      if (state[this.at.row(state[this.at.commits]!, row)]! < OUT) bits |= 1 << row;
+    }
+    return bits;
   }
 
   /** Copies what an entry's query finds now in one row, or in all of its rows, into cells that begin at `target`. */

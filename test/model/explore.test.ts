@@ -3,7 +3,7 @@ import { explore } from "./explorer";
 import { report } from "./report";
 import type { Scenario } from "./scenario";
 import * as world from "./scenarios";
-import { FEW } from "./scenarios";
+import { CALM, FEW } from "./scenarios";
 
 const SMALL: readonly Scenario[] = [
   world.invalidated(2),
@@ -14,6 +14,12 @@ const SMALL: readonly Scenario[] = [
   world.uniqueKey(2, FEW),
   world.byKey(2, "any-row"),
   world.byKey(2, "hints", FEW),
+  world.searched(1, "any-row", "statement"),
+  world.searched(1, "any-row", "transaction", FEW),
+  world.searched(1, "hints", "transaction", FEW),
+  world.searchedTwice(1, CALM),
+  world.searchedThrough(1, "statement", FEW),
+  world.searchedThrough(1, "transaction", FEW),
   world.shared(2, "any-row", FEW),
   world.shared(2, "hints", FEW),
   world.anyOrder(1),
@@ -34,6 +40,13 @@ const LARGE: readonly Scenario[] = [
   world.byKey(3, "hints", FEW),
   world.byKey(2, "hints"),
   world.slow(world.byKey(3, "any-row")),
+  world.searched(2, "any-row", "statement", FEW),
+  world.searched(2, "any-row", "transaction", FEW),
+  world.searched(2, "hints", "statement", FEW),
+  world.searched(2, "hints", "transaction", FEW),
+  world.searchedTwice(1, FEW),
+  world.searchedThrough(2, "statement"),
+  world.searchedThrough(2, "transaction"),
   world.shared(3, "any-row"),
   world.shared(3, "hints", FEW),
   world.shared(2, "hints"),

@@ -22,7 +22,9 @@ export class Irrelevant {
     private readonly at: Layout,
   ) {
     const writes = scenario.writers.flat();
-    this.capturable = new Set(writes.flatMap(({ through }) => (through === undefined ? [] : [through.captured])));
+    this.capturable = new Set(
+      writes.flatMap(({ through }) => (through === undefined ? [] : [through.captured, through.watched ?? -1])),
+    );
   }
 
   /** A tag whose holders are all dead, and a mark without a holder in the guard, are as good as nothing. */

@@ -1,5 +1,17 @@
 import type { Rules, Scenario } from "./scenario";
-import { byKey, FEW, invalidated, join, shared, slow, statements, writtenThrough } from "./scenarios";
+import {
+  byKey,
+  CALM,
+  FEW,
+  invalidated,
+  join,
+  searched,
+  searchedThrough,
+  shared,
+  slow,
+  statements,
+  writtenThrough,
+} from "./scenarios";
 
 /** The protocol with one rule left out, in the smallest world in which that is found out. */
 export interface Mutant {
@@ -11,9 +23,6 @@ const mutant = (leftOut: string, scenario: Scenario, rules: Partial<Rules>): Mut
   leftOut,
   scenario: { ...scenario, name: `${scenario.name}; ${leftOut}`, rules: { ...scenario.rules, ...rules } },
 });
-
-/** What one writes without thinking of races. Its COMMIT counts from when the cache was touched. */
-const CALM = { crashes: 0, rollbacks: false, evictions: 0, flushes: 0 };
 
 export const MUTANTS: readonly Mutant[] = [
   mutant("everything: entries are deleted after COMMIT", slow(invalidated(1, CALM)), { write: "delete after commit" }),
@@ -37,5 +46,11 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("the comparison of tokens before a load is joined", shared(2, "any-row", FEW), { compareBeforeJoin: false }),
   // Not stale, but rows of two moments: where a load is several statements, the entry must be looked at first.
   mutant("the order of looking", join(2, "any order", "row by row", CALM), {}),
+  mutant("the barrier before the search", searched(1, "any-row", "statement", FEW), { search: "before the barrier" }),
+  mutant("the barrier in PREPARE", searched(1, "hints", "transaction", FEW), { prepareBarrier: false }),
+  mutant("a search only while its lock is young", searched(1, "hints", "transaction", FEW), {
+    searchWhileYoung: false,
+  }),
+  mutant("the barrier that write-through watches", searchedThrough(1, "statement", FEW), { watchBarrier: false }),
   mutant("that only rows are shared whose tags were compared", shared(2, "hints", FEW), { joinCoveredRows: false }),
 ];

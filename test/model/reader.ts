@@ -84,11 +84,12 @@ class ReaderSteps {
 
   /** The sets of tags that a reader may PREPARE before it has loaded. */
   private guesses(): number[][] {
-    const { capture } = this.world.scenario;
-    const { tags, byKey } = this.entry;
-    if (byKey === undefined || capture === "query") return [[...tags]];
+    const { capture, rules } = this.world.scenario;
+    const { byKey, barrier } = this.entry;
+    const tags = barrier === undefined || !rules.prepareBarrier ? [...this.entry.tags] : [...this.entry.tags, barrier];
+    if (byKey === undefined || capture === "query") return [tags];
     if (capture === "any-row") return [[...tags, byKey.anyRow]];
-    return byKey.rowTags.reduce<number[][]>((sets, tag) => [...sets, ...sets.map((set) => [...set, tag])], [[...tags]]);
+    return byKey.rowTags.reduce<number[][]>((sets, tag) => [...sets, ...sets.map((set) => [...set, tag])], [tags]);
   }
 
   private namesOf(tags: readonly number[]): string {
@@ -117,7 +118,11 @@ class ReaderSteps {
     // It loads for itself alone and fills nothing: no need to follow it. A guessed row may turn out not to matter.
     const guessed = scenario.sharing || scenario.capture !== "hints" ? [] : this.entry.byKey!.rowTags;
     const alone = asked.some((tag) => state[tokens + tag] === is.WITHHELD && !guessed.includes(tag));
-    return alone && scenario.rules.compareBeforeJoin ? this.rest(state) : true;
+    if (alone && scenario.rules.compareBeforeJoin) return this.rest(state);
+    // That it was not locked is all that a fill asks of it.
+    const { barrier } = this.entry;
+    if (done && barrier !== undefined && !scenario.sharing) state[tokens + barrier] = is.MISSING;
+    return true;
   }
 
   private load(state: State): boolean {

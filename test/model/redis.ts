@@ -6,6 +6,8 @@ import type { Layout, State } from "./state";
 export interface Through {
   readonly entry: number;
   readonly locked: readonly number[];
+  /** A tag that must have this token still. */
+  readonly watched?: { readonly tag: number; readonly token: number };
   /** Writes tokens of unlocked tags, and the rows, into the cells of the entry. */
   readonly put: (state: State) => void;
 }
@@ -85,7 +87,11 @@ export class RedisModel {
       free.add(tag);
       for (let other = 0; other < at.writerCount; other++) state[at.record(tag, other)] = 0;
     }
-    const written = through.filter(({ locked }) => locked.every((tag) => owned.has(tag)));
+    const written = through.filter(
+      ({ locked, watched }) =>
+        locked.every((tag) => owned.has(tag)) &&
+        (watched === undefined || (!tags.includes(watched.tag) && state[at.tag(watched.tag)] === watched.token)),
+    );
     for (const { entry, put } of written) this.write(state, entry, put);
     for (const tag of free) {
       const under = written.filter(({ locked }) => locked.includes(tag));

@@ -58,6 +58,8 @@ export interface EntrySpec {
   readonly rows: readonly number[];
   /** It returns those of its rows that are "in", and depends on the tag of each; otherwise it returns them always. */
   readonly byKey?: { readonly rowTags: readonly number[]; readonly anyRow: number };
+  /** A tag that must not be locked when it is PREPAREd; the entry does not carry its token. */
+  readonly barrier?: number;
 }
 
 export interface WriteSpec {
@@ -67,8 +69,24 @@ export interface WriteSpec {
   /** The rows that it changes, and whether each is in the result of queries by key afterwards. */
   readonly rows: readonly { readonly row: number; readonly becomes: Membership }[];
   readonly tags: readonly number[];
-  /** The entry that it writes through, under which locked tags, and under which tag whose token LOCK captures. */
-  readonly through?: { readonly entry: number; readonly locked: readonly number[]; readonly captured: number };
+  /**
+   * It writes whichever rows are "in" when it comes, and locks the tags of those that it has found before, under the barrier.
+   */
+  readonly search?: {
+    readonly rowTags: readonly number[];
+    readonly barrier: number;
+    readonly becomes: Membership;
+  };
+  /**
+   * The entry that it writes through, under which locked tags, and under which tag whose token LOCK captures; and the tag that
+   * must have the same token at UNLOCK as at LOCK.
+   */
+  readonly through?: {
+    readonly entry: number;
+    readonly locked: readonly number[];
+    readonly captured: number;
+    readonly watched?: number;
+  };
 }
 
 /** How often each thing may happen; {@link ANY} is without limit. */
@@ -114,6 +132,14 @@ export interface Rules {
   readonly compareBeforeJoin: boolean;
   /** Whether those who join get only rows whose tags were among the compared ones. */
   readonly joinCoveredRows: boolean;
+  /** Whether a writer that searches for its rows has locked the barrier before it looks. */
+  readonly search: "under the barrier" | "before the barrier";
+  /** Whether it goes on only if its lock of the barrier has not run out meanwhile. */
+  readonly searchWhileYoung: boolean;
+  /** Whether a reader PREPAREs the barrier too. */
+  readonly prepareBarrier: boolean;
+  /** Whether write-through asks that the barrier has not changed since LOCK. */
+  readonly watchBarrier: boolean;
 }
 
 /** The rules of the library. */
@@ -134,4 +160,8 @@ export const PROTOCOL: Rules = Object.freeze({
   prepare: "before the load",
   compareBeforeJoin: true,
   joinCoveredRows: true,
+  search: "under the barrier",
+  searchWhileYoung: true,
+  prepareBarrier: true,
+  watchBarrier: true,
 });

@@ -5,6 +5,8 @@ import { ANY, type EntrySpec, type Faults, PROTOCOL, type Scenario, type WriteSp
 
 /** Whatever can happen, as often as it likes. Without counting there are fewer states than with a large number. */
 export const ALL: Faults = { crashes: ANY, rollbacks: true, evictions: ANY, flushes: ANY };
+/** No losses at all. */
+export const CALM: Faults = { crashes: 0, rollbacks: false, evictions: 0, flushes: 0 };
 /** For worlds that are large already. */
 export const FEW: Faults = { crashes: ANY, rollbacks: false, evictions: 1, flushes: 0 };
 
@@ -106,6 +108,70 @@ export const uniqueKey = (readers: number, faults = ALL): Scenario => {
     writers: [[{ ...changes1, through }], [{ ...changes1, through }, leaves1]],
   };
 };
+
+/** The table of the queries by key once more, with its barrier. */
+const SEARCH_TAGS = [...KEY_TAGS, { name: "T:~", group: 0 }];
+const SEARCH_ENTRY: EntrySpec = { ...KEY_ENTRY, barrier: 5 };
+const found = { rowTags: [1, 2], barrier: 5 };
+/** Its WHERE asks for k, so it writes the rows with k, whichever they are by then. */
+const updatesByKey: WriteSpec = {
+  name: "UPDATE of the rows with k",
+  mode: "statement",
+  rows: [],
+  tags: [4],
+  search: { ...found, becomes: "in" },
+};
+const deletesByKey: WriteSpec = {
+  ...updatesByKey,
+  name: "DELETE of the rows with k",
+  search: { ...found, becomes: "out" },
+};
+
+/** Writes that search for their rows, while others bring rows in and take them out. */
+export const searched = (
+  readers: number,
+  capture: "any-row" | "hints",
+  mode: WriteSpec["mode"],
+  faults = ALL,
+): Scenario => ({
+  ...byKey(readers, capture, faults),
+  name: `rows by key, written by a search in a ${mode} (${capture})`,
+  tags: SEARCH_TAGS,
+  // Were some row found anyway, its tag would cover for those that are not: an entry has them all.
+  rows: ["out", "out"],
+  entries: [SEARCH_ENTRY],
+  writers: [
+    [
+      { ...updatesByKey, mode },
+      { ...deletesByKey, mode },
+    ],
+    [enters2],
+  ],
+});
+
+/** Two writes that search for the same rows, and one that brings rows in. */
+export const searchedTwice = (readers: number, faults = ALL): Scenario => ({
+  ...searched(readers, "hints", "statement", faults),
+  name: "rows by key, written by two searches (hints)",
+  rows: ["in", "out"],
+  writers: [
+    [updatesByKey],
+    [
+      { ...updatesByKey, mode: "transaction" },
+      { ...deletesByKey, mode: "transaction" },
+    ],
+    [enters2, leaves1],
+  ],
+});
+
+/** A row by its primary key, which one writes through while another searches for it. */
+export const searchedThrough = (readers: number, mode: WriteSpec["mode"], faults = ALL): Scenario => ({
+  ...searched(readers, "hints", mode, faults),
+  name: `a row written through beside a search in a ${mode}`,
+  capture: "query",
+  entries: [{ name: "row 2", group: 0, tags: [0, 2], rows: [1], barrier: 5 }],
+  writers: [[{ ...updatesByKey, mode }], [{ ...enters2, through: { entry: 0, locked: [2], captured: 0, watched: 5 } }]],
+});
 
 /** The same loads, shared by whoever may. Nothing is filled: that is tried above. */
 export const shared = (readers: number, capture: "any-row" | "hints", faults = ALL): Scenario => ({

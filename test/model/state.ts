@@ -38,7 +38,17 @@ export const LIVE_UNTIL_QUARANTINE = 2;
 export const EXPIRED = 3;
 
 /** Where a writer stands. */
-export const Writer = { IDLE: 0, WROTE: 1, LOCKED: 2, COMMITTED: 3, REREAD: 4, ROLLED_BACK: 5, GONE: 6 } as const;
+export const Writer = {
+  IDLE: 0,
+  HOLDING: 1,
+  FOUND: 2,
+  WROTE: 3,
+  LOCKED: 4,
+  COMMITTED: 5,
+  REREAD: 6,
+  ROLLED_BACK: 7,
+  GONE: 8,
+} as const;
 
 /** Where a reader stands. HIT lasts for the check of one step only. */
 export const Reader = {
@@ -95,7 +105,7 @@ export class Layout {
     this.readerCount = scenario.readers;
     this.groupCount = Math.max(...scenario.tags.map(({ group }) => group)) + 1;
     this.entrySize = 1 + this.tagCount + this.rowCount;
-    this.writerSize = 4 + this.rowCount;
+    this.writerSize = 7 + this.rowCount;
     const looks = scenario.hits !== "at once" ? this.tagCount + 1 : 0;
     this.readerSize = 3 + this.tagCount + this.rowCount + looks;
 
@@ -148,7 +158,11 @@ export class Layout {
   readonly write = 1;
   readonly captured = 2;
   readonly commit = 3;
-  readonly image = 4;
+  readonly watched = 4;
+  /** The rows that a search has found, and those that it has written before COMMIT, as sets of bits. */
+  readonly found = 5;
+  readonly wrote = 6;
+  readonly image = 7;
 
   /** Offsets from a reader's first cell, which says where it stands: captured tokens by tag, then rows. */
   reader(reader: number): number {

@@ -151,6 +151,7 @@ export class RedisStore implements Store {
       const replies = await Promise.all(
         Array.from(groups, ([group, tags]) => {
           const position = new Map(tags.map((tag, at) => [tag, String(at + 2)]));
+          const watched = request.watched.filter(({ tag }) => groupOf(tag) === group);
           const entries = request.entries.filter(
             // Without a locked tag nothing would tell that the entry is the newest.
             ({ lockedTags, ...entry }) =>
@@ -161,7 +162,7 @@ export class RedisStore implements Store {
             scripts().unlock,
             [
               keys.guard(group),
-              ...tags.map((tag) => keys.tag(tag)),
+              ...[...tags, ...watched.map(({ tag }) => tag)].map((tag) => keys.tag(tag)),
               ...entries.map((entry) => keys.entry(group, entry.key)),
             ],
             [
@@ -169,6 +170,8 @@ export class RedisStore implements Store {
               request.token,
               milliseconds(request.tagTtl),
               String(tags.length),
+              String(watched.length),
+              ...watched.map(({ token }) => token),
               ...entries.flatMap(({ value, ttl, lockedTags }) => [
                 value,
                 milliseconds(ttl),

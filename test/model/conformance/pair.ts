@@ -1,7 +1,7 @@
 import { encodeEntry } from "../../../src/core/entry";
 import type { ReadAnswer, ReadRequest, Store, WriteThroughRequest } from "../../../src/store/store";
 import { cellName, holderOf, TokenNames } from "./names";
-import { type Call, ENTRIES, GROUPS, groupOf, LOCKS, TAGS, tagsOf, WORLD, WRITERS } from "./world";
+import { type Call, ENTRIES, GROUPS, groupOf, LOCKS, TAGS, tagsOf, WATCHED, WORLD, WRITERS } from "./world";
 import { beginning, createWorld } from "../explorer";
 import * as is from "../state";
 import { groupsOf, inGroup } from "../step";
@@ -189,6 +189,8 @@ export class Pair {
       const { key } = ENTRIES[entry]!;
       return { key, group: "g", value: this.encode(entry, value, tokens), ttl: TTL, lockedTags: namesOf(locked) };
     });
+    // Whatever was captured may be watched; this one belongs to the group of the entries.
+    const seen = captured.get(WATCHED);
     const model = { held: true, written: 0 };
     for (const group of groupsOf(WORLD, tags)) {
       const members = inGroup(WORLD, group, tags);
@@ -196,7 +198,10 @@ export class Pair {
       const here = wanted.filter(({ locked }) => group === 0 && locked.every((tag) => members.includes(tag)));
       const puts = here.map(({ entry, all, locked }) => {
         const cells = all.map((tag) => captured.get(tag)?.cell ?? is.DEAD);
-        return { entry, locked, put: this.put(entry, value, cells) };
+        const put = this.put(entry, value, cells);
+        return seen === undefined
+          ? { entry, locked, put }
+          : { entry, locked, put, watched: { tag: WATCHED, token: seen.cell } };
       });
       const answer = this.world.redis.unlock(this.state, writer, group, members, puts);
       model.held &&= answer.held;
@@ -207,6 +212,7 @@ export class Pair {
       holder: holderOf(writer),
       token,
       tagTtl: TTL,
+      watched: seen === undefined ? [] : [{ tag: TAGS[WATCHED]!, token: seen.token }],
       entries,
     });
     return { model, store };

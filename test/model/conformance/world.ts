@@ -9,6 +9,8 @@ export const ENTRIES = [
   { key: "rows", tags: [0], rowTags: [1, 2] },
   { key: "join", tags: [0, 4], rowTags: [] },
 ];
+/** The tag that UNLOCK watches if LOCK has captured it. */
+export const WATCHED = 3;
 export const WRITERS = 3;
 /** What a writer may lock. */
 export const LOCKS = [[1], [1, 3], [1, 2, 3], [0], [0, 4], [1, 3, 4], [0, 1, 2]];

@@ -27,8 +27,14 @@ describe("what a statement touches", () => {
     ["DELETE FROM person WHERE id = 1", "person: * id=1"],
     // Rows that the text does not name.
     ["UPDATE product SET price = 1", "product: all"],
-    ["UPDATE product SET price = 1 WHERE code = 'x'", "product: all"],
-    ["UPDATE product SET price = 1 WHERE id = 5 OR code = 'x'", "product: all"],
+    ["UPDATE product SET price = 1 WHERE code = 'x'", "product: all by code"],
+    ["UPDATE product SET price = 1 WHERE id = 5 OR code = 'x'", "product: all by code"],
+    ["UPDATE product SET price = 1 WHERE code IN ('x', ?) OR shop = 1", "product: all by code by shop", "y"],
+    ["DELETE FROM product WHERE price = 1 AND shop = ?", "product: all by shop", 1],
+    ["UPDATE product SET shop = 1 WHERE code = 'x'", "product: all"],
+    ["UPDATE product SET id = 1 WHERE code = 'x'", "product: all"],
+    ["UPDATE product SET price = 1 WHERE code = ?", "product: nothing", null],
+    ["UPDATE product SET price = 1 WHERE code = 'x' OR price = 2", "product: all"],
     ["UPDATE product SET price = 1 WHERE id = 5 OR 1", "product: all"],
     ["UPDATE pair SET n = 1 WHERE a = 1", "pair: all"],
     ["DELETE FROM product", "product: all"],
@@ -103,21 +109,21 @@ describe("more rows than a lock should hold", () => {
 
   it("become the epoch, and take no memory any more", () => {
     const changes = new ChangeSet(schema);
-    for (let id = 1; id <= 1000; id += 1) table(changes).addRow([id], false);
+    for (let id = 1; id <= 1000; id += 1) table(changes).addRow([id], "as before");
     expect(table(changes).tags()).toHaveLength(1001);
-    table(changes).addRow([1], true);
+    table(changes).addRow([1], "anew");
     expect(table(changes).isCoarse()).toBe(false);
-    table(changes).addRow([1001], false);
+    table(changes).addRow([1001], "as before");
     expect(short(changes)).toBe("product: all");
-    table(changes).addRow([1002], false);
+    table(changes).addRow([1002], "as before");
     expect(table(changes).rows.size).toBe(0);
   });
 
   it("also where they come together from several statements", () => {
     const [all, one, other] = [new ChangeSet(schema), new ChangeSet(schema), new ChangeSet(schema)];
     for (let id = 1; id <= 600; id += 1) {
-      table(one).addRow([id], false);
-      table(other).addRow([id + 500], false);
+      table(one).addRow([id], "as before");
+      table(other).addRow([id + 500], "as before");
     }
     all.merge(one);
     expect(table(all).isCoarse()).toBe(false);

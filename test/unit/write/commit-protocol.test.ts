@@ -204,35 +204,42 @@ describe("UNLOCK", () => {
 
   it("after COMMIT carries the entries, made with the token that it brings", async () => {
     const { protocol, unlocked, events } = setUp();
-    await protocol.release(held(), "committed", "why", (token) => [{ ...entry, value: token }]);
+    await protocol.release(held(), "committed", { cause: "why", entries: (token) => [{ ...entry, value: token }] });
     expect(unlocked).toEqual([
-      { tags: PLAN.tags, holder: "me", token: "token1", tagTtl: 60_000, entries: [{ ...entry, value: "token1" }] },
+      {
+        tags: PLAN.tags,
+        holder: "me",
+        token: "token1",
+        tagTtl: 60_000,
+        watched: [],
+        entries: [{ ...entry, value: "token1" }],
+      },
     ]);
     expect(events).toEqual(["invalidate"]);
   });
 
   it.each(["rolled-back", "failed"] as const)("carries none after %s", async (outcome) => {
     const { protocol, unlocked } = setUp();
-    await protocol.release(held(), outcome, "why", () => [entry]);
+    await protocol.release(held(), outcome, { cause: "why", entries: () => [entry] });
     expect(unlocked[0]!.entries).toEqual([]);
   });
 
   it("is not sent if nobody knows whether the COMMIT is still under way: the lock ends at its TTL", async () => {
     const { protocol, calls, events } = setUp();
-    await protocol.release(held(), "unknown", "why", () => [entry]);
+    await protocol.release(held(), "unknown", { cause: "why", entries: () => [entry] });
     expect(calls).toEqual([]);
     expect(events).toEqual(["invalidate"]);
   });
 
   it("warns if the lock had been lost", async () => {
     const { protocol, warnings } = setUp("strict", { unlock: () => Promise.resolve({ held: false, written: 0 }) });
-    await protocol.release(held(), "committed", "update t");
+    await protocol.release(held(), "committed", { cause: "update t" });
     expect(warnings).toEqual([expect.stringMatching(/update t.*lockTtl/)]);
   });
 
   it("that gets no answer is made up for", async () => {
     const { protocol, pending, events } = setUp("strict", { unlock: away });
-    await protocol.release(held(), "committed", "why");
+    await protocol.release(held(), "committed", { cause: "why" });
     expect(pending.size).toBe(2);
     expect(events).toEqual(["storeError"]);
     pending.stop();
@@ -240,10 +247,10 @@ describe("UNLOCK", () => {
 
   it("without a lock is an invalidation, and nothing after a rollback", async () => {
     const { protocol, calls } = setUp();
-    await protocol.release(held({ locked: false }), "rolled-back", "why");
+    await protocol.release(held({ locked: false }), "rolled-back", { cause: "why" });
     expect(calls).toEqual([]);
     for (const outcome of ["committed", "failed", "unknown"] as const) {
-      await protocol.release(held({ locked: false }), outcome, "why");
+      await protocol.release(held({ locked: false }), outcome, { cause: "why" });
     }
     expect(calls).toEqual(["invalidate", "invalidate", "invalidate"]);
   });
@@ -253,13 +260,13 @@ describe("UNLOCK", () => {
       throw new Error("a bug");
     };
     const set = setUp("strict", { unlock: () => Promise.resolve({ held: false, written: 0 }), invalidate: away });
-    await set.protocol.release(held(), "committed", "why", throwing);
-    await set.protocol.release(held({ locked: false }), "committed", "why");
+    await set.protocol.release(held(), "committed", { cause: "why", entries: throwing });
+    await set.protocol.release(held({ locked: false }), "committed", { cause: "why" });
     await set.protocol.invalidate(["t|"], "why");
     expect(set.pending.size).toBe(3);
     const broken = setUp("strict", { unlock: throwing, invalidate: throwing });
-    await broken.protocol.release(held(), "committed", "why");
-    await broken.protocol.release(held({ locked: false }), "committed", "why");
+    await broken.protocol.release(held(), "committed", { cause: "why" });
+    await broken.protocol.release(held({ locked: false }), "committed", { cause: "why" });
     expect(broken.pending.size).toBe(2);
     set.pending.stop();
     broken.pending.stop();
@@ -275,7 +282,7 @@ describe("UNLOCK", () => {
         },
       },
     });
-    await loud.release(held(), "committed", "why");
+    await loud.release(held(), "committed", { cause: "why" });
     pending.stop();
   });
 });

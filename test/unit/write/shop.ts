@@ -76,13 +76,20 @@ export function changesOf(schema: Schema, sql: string, parameters: readonly unkn
   return changes;
 }
 
-/** The tags of changes by table, without its name; "all" for the epoch; rows that make a lookup find them with a "!". */
+const MARK = { "as before": "", again: "?", anew: "!" };
+
+/**
+ * The tags of changes by table, without its name; "all" for the epoch, with the columns that are searched by; rows that lookups
+ * find anew with a "!", restored ones with a "?".
+ */
 export function short(changes: ChangeSet): string {
   return [...changes.tables.values()]
     .map((table) => {
       const tags = table.tags().map((tag) => {
         const rest = tag.slice(tag.indexOf("|") + 1);
-        return rest === "" ? "all" : `${rest}${table.rows.get(tag)?.decided === true ? "!" : ""}`;
+        const searched = table.searches.flatMap(({ conditions }) => conditions.map(({ columns }) => columns.join("+")));
+        const all = ["all", ...new Set(searched)].join(" by ");
+        return rest === "" ? all : `${rest}${MARK[table.rows.get(tag)?.findable ?? "as before"]}`;
       });
       return `${table.table.group}: ${tags.join(" ") || "nothing"}`;
     })

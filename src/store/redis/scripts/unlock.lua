@@ -3,12 +3,15 @@
 
   KEYS[1]           guard of the group
   KEYS[2..n+1]      tags to unlock
-  KEYS[n+2..n+m+1]  entries to write through
+  KEYS[n+2..n+w+1]  tags to watch
+  KEYS[n+w+2..]     entries to write through
   ARGV[1]           holder
   ARGV[2]           token for the tags of entries that are written
   ARGV[3]           TTL of a tag (ms)
   ARGV[4]           n
-  ARGV[5..]         per entry: value, TTL (ms), k, and k times the index in KEYS of a tag that is locked for it
+  ARGV[5]           w
+  ARGV[6..w+5]      the token that each watched tag must have still: nothing is written otherwise
+  ARGV[w+6..]       per entry: value, TTL (ms), k, and k times the index in KEYS of a tag that is locked for it
 
   Replies { held, written }: held is 0 if the lock of any tag had been lost (expired, or the guard was gone), else 1;
   written is the number of entries written.
@@ -17,6 +20,7 @@ local holder = ARGV[1]
 local new_token = ARGV[2]
 local tag_ttl = ARGV[3]
 local last_tag = tonumber(ARGV[4]) + 1
+local watched = tonumber(ARGV[5])
 
 local held = 1
 local ends = quarantine_end()
@@ -53,9 +57,14 @@ for index = 2, last_tag do
   end
 end
 
+local barred = false
+for offset = 1, watched do
+  barred = barred or read_tag(KEYS[last_tag + offset]) ~= ARGV[5 + offset]
+end
+
 local written = 0
-local argument = 5
-for key = last_tag + 1, #KEYS do
+local argument = 6 + watched
+for key = last_tag + watched + 1, #KEYS do
   local value = ARGV[argument]
   local ttl = ARGV[argument + 1]
   local count = tonumber(ARGV[argument + 2])
@@ -65,7 +74,7 @@ for key = last_tag + 1, #KEYS do
   end
   argument = argument + 3 + count
 
-  local allowed = true
+  local allowed = not barred
   for _, index in ipairs(tags) do
     allowed = allowed and owned[index]
   end
