@@ -68,7 +68,8 @@ function keyed<Entity extends ObjectLiteral>(given: Keyed<Entity>): Shape {
   return {
     name: given.name,
     entities: [entity],
-    seed: (dataSource) => dataSource.getRepository(entity).insert([row(1, "ann"), row(2, "ann"), row(3, "cyd")] as never),
+    seed: (dataSource) =>
+      dataSource.getRepository(entity).insert([row(1, "ann"), row(2, "ann"), row(3, "cyd")] as never),
     reads: (repositoryOf) => {
       const repository = repositoryOf(entity);
       const all: ReturnType<Shape["reads"]> = {};
@@ -83,7 +84,7 @@ function keyed<Entity extends ObjectLiteral>(given: Keyed<Entity>): Shape {
       }
       return all;
     },
-    other: (m) => of(m).update(id(2), values({ price: 1000 }) as never),
+    other: (m) => of(m).update(id(2), values({ price: 1000 })),
     paths: ({ name }) => keyedPaths(given, row, where, name),
   };
 }
@@ -107,24 +108,30 @@ function keyedPaths<Entity extends ObjectLiteral>(
     "save, several": precise((m) => of(m).save([row(1, "bob"), row(4, "ann")])),
     insert: coarseAlone((m) => of(m).insert(unnamed() as never)),
     "insert, several": coarseAlone((m) => of(m).insert([row(4, "bob"), row(5, "ann")] as never)),
-    upsert: coarse((m) =>
-      of(m).upsert([row(1, "bob"), row(4, "ann")] as never, Object.keys(id(1)) as string[]),
-    ),
+    upsert: coarse((m) => of(m).upsert([row(1, "bob"), row(4, "ann")] as never, Object.keys(id(1)))),
     "update by id": precise((m) => of(m).update(id(1), set({ price: 5 }))),
     "update by id, a key": coarseAlone((m) => of(m).update(id(1), set({ guest: "bob" }))),
     "update by a key": precise((m) => of(m).update(where("ann"), set({ price: 5 }))),
     "QueryBuilder update": coarse((m) =>
-      m.createQueryBuilder().update(entity).set(set({ guest: "bob" })).where(`${quote(m, price)} > 0`).execute(),
+      m
+        .createQueryBuilder()
+        .update(entity)
+        .set(set({ guest: "bob" }))
+        .where(`${quote(m, price)} > 0`)
+        .execute(),
     ),
     "delete by id": precise((m) => of(m).delete(id(1))),
     "delete by a key": precise((m) => of(m).delete(where("ann"))),
     "QueryBuilder delete": coarse((m) =>
-      m.createQueryBuilder().delete().from(entity).where(`${quote(m, guest)} <> 'cyd'`).execute(),
+      m
+        .createQueryBuilder()
+        .delete()
+        .from(entity)
+        .where(`${quote(m, guest)} <> 'cyd'`)
+        .execute(),
     ),
     remove: precise(async (m) => of(m).remove(await loaded(m, 1))),
-    "raw update": coarseAlone((m) =>
-      m.query(`UPDATE ${table} SET ${quote(m, guest)} = 'bob' WHERE ${sqlId(1)}`),
-    ),
+    "raw update": coarseAlone((m) => m.query(`UPDATE ${table} SET ${quote(m, guest)} = 'bob' WHERE ${sqlId(1)}`)),
     "raw update of all": coarse((m) => m.query(`UPDATE ${table} SET ${quote(m, price)} = ${quote(m, price)} + 1`)),
     "raw delete": precise((m) => m.query(`DELETE FROM ${table} WHERE ${sqlId(1)} OR ${sqlId(2)}`)),
     "clear()": { ...coarse((m) => of(m).clear()), commits: database === "mariadb" },

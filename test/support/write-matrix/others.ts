@@ -12,7 +12,18 @@ import {
   type EntityManager,
 } from "typeorm";
 import { CacheKey, Cached } from "typeorm-coherent";
-import { coarse, coarseAlone, committing, exact, NEXT_ID, precise, sorted, wide, type Shape, type WritePath } from "./shape";
+import {
+  coarse,
+  coarseAlone,
+  committing,
+  exact,
+  NEXT_ID,
+  precise,
+  sorted,
+  wide,
+  type Shape,
+  type WritePath,
+} from "./shape";
 
 @Entity()
 @TableInheritance({ column: { type: "varchar", length: 20, name: "kind" } })

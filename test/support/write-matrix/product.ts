@@ -11,7 +11,18 @@ import {
 } from "typeorm";
 import { CacheKey, Cached } from "typeorm-coherent";
 import type { TestDatabase } from "../databases";
-import { coarse, coarseAlone, committing, exact, NEXT_ID, precise, sorted, wide, type Shape, type WritePath } from "./shape";
+import {
+  coarse,
+  coarseAlone,
+  committing,
+  exact,
+  NEXT_ID,
+  precise,
+  sorted,
+  wide,
+  type Shape,
+  type WritePath,
+} from "./shape";
 
 @Entity()
 @Cached()
@@ -81,7 +92,7 @@ const twoNew = () => [
   { code: "O", shop: 2 },
 ];
 
-function entityPaths({ name }: TestDatabase): Record<string, WritePath> {
+function entityPaths(): Record<string, WritePath> {
   return {
     "save, new": precise((m) => products(m).save({ code: "N", shop: 1 })),
     "save, several new": precise((m) => products(m).save(twoNew())),
@@ -91,7 +102,13 @@ function entityPaths({ name }: TestDatabase): Record<string, WritePath> {
     "save, loaded": precise(async (m) => products(m).save({ ...(await loaded(m, B)), price: 8, shop: 6 })),
     "save, without listeners": precise((m) => products(m).save({ id: A, shop: 6 }, { listeners: false })),
     "save, without transaction": coarseAlone((m) =>
-      products(m).save([{ id: A, shop: 6 }, { code: "N", shop: 1 }], { transaction: false }),
+      products(m).save(
+        [
+          { id: A, shop: 6 },
+          { code: "N", shop: 1 },
+        ],
+        { transaction: false },
+      ),
     ),
     "save, in chunks": precise((m) =>
       products(m).save(
@@ -129,7 +146,10 @@ function statementPaths({ name }: TestDatabase): Record<string, WritePath> {
       builder(m)
         .insert()
         .into(Product)
-        .values([{ code: "A", shop: 6 }, { code: "N", shop: 1 }])
+        .values([
+          { code: "A", shop: 6 },
+          { code: "N", shop: 1 },
+        ])
         .orIgnore()
         .execute(),
     ),
@@ -157,9 +177,7 @@ function statementPaths({ name }: TestDatabase): Record<string, WritePath> {
     ),
     "delete by id": precise((m) => products(m).delete(A)),
     "delete by a key": precise((m) => products(m).delete({ shop: 1 })),
-    "QueryBuilder delete": coarse((m) =>
-      builder(m).delete().from(Product).where("id <> :id", { id: A }).execute(),
-    ),
+    "QueryBuilder delete": coarse((m) => builder(m).delete().from(Product).where("id <> :id", { id: A }).execute()),
     "softDelete by id": precise((m) => products(m).softDelete(A)),
     "softDelete by a key": precise((m) => products(m).softDelete({ shop: 1 })),
     "restore by id": precise((m) => products(m).restore(GONE)),
@@ -237,5 +255,5 @@ export const PRODUCTS: Shape = {
   seed,
   reads,
   other: (m) => m.update(Product, B, { price: 1000 }),
-  paths: (database) => ({ ...entityPaths(database), ...statementPaths(database), ...rawPaths(database) }),
+  paths: (database) => ({ ...entityPaths(), ...statementPaths(database), ...rawPaths(database) }),
 };

@@ -14,7 +14,7 @@ export class ShapeTables {
   private readonly names: readonly string[];
   /** Tables whose ids the database gives, with the column. */
   private readonly counted: readonly (readonly [table: string, column: string])[];
-  private seeded: State | undefined;
+  private seeded: State = { rows: "", counters: "" };
 
   constructor(
     private readonly database: TestDatabase["name"],
@@ -39,9 +39,14 @@ export class ShapeTables {
   }
 
   /** Puts the remembered rows back, if there are others now. */
-  async reset(now: State): Promise<void> {
-    const isCounted = now.counters !== this.seeded?.counters;
-    if (now.rows === this.seeded?.rows && !isCounted) return;
+  async reset(now: State): Promise<State> {
+    await this.putBack(now);
+    return this.seeded;
+  }
+
+  private async putBack(now: State): Promise<void> {
+    const isCounted = now.counters !== this.seeded.counters;
+    if (now.rows === this.seeded.rows && !isCounted) return;
     const rows = [
       ...this.names.map((name) => `DELETE FROM ${name}`),
       ...this.names.toReversed().map((name) => `INSERT INTO ${name} SELECT * FROM seed_${name}`),

@@ -179,17 +179,34 @@ const POSTS: Shape = {
 
 /** All ways to keep a tree, each by all ways to write. */
 export const TREES: readonly Shape[] = [
-  tree(Branch, "a closure table", { grow: precise, rename: precise }, {
-    "rows of the closure table": precise(async (m) => {
-      await m.query("DELETE FROM branch_closure WHERE id_descendant = 3");
-      await m.query("INSERT INTO branch_closure (id_ancestor, id_descendant) SELECT 4, id_descendant FROM branch_closure WHERE id_ancestor = 2");
-    }),
-  }),
-  tree(Chapter, "a nested set", { grow: coarse, rename: precise }, {
-    "the numbers of a nested set": coarse((m) => m.query("UPDATE chapter SET nsleft = nsleft + 2 WHERE nsleft > 3")),
-  }),
-  tree(Folder, "a materialized path", { grow: coarse, rename: coarse }, {
-    "the path of many": coarse((m) => m.query("UPDATE folder SET mpath = 'x' WHERE id > 1")),
-  }),
+  tree(
+    Branch,
+    "a closure table",
+    { grow: precise, rename: precise },
+    {
+      "rows of the closure table": precise(async (m) => {
+        await m.query("DELETE FROM branch_closure WHERE id_descendant = 3");
+        await m.query(
+          "INSERT INTO branch_closure (id_ancestor, id_descendant) SELECT 4, id_descendant FROM branch_closure WHERE id_ancestor = 2",
+        );
+      }),
+    },
+  ),
+  tree(
+    Chapter,
+    "a nested set",
+    { grow: coarse, rename: precise },
+    {
+      "the numbers of a nested set": coarse((m) => m.query("UPDATE chapter SET nsleft = nsleft + 2 WHERE nsleft > 3")),
+    },
+  ),
+  tree(
+    Folder,
+    "a materialized path",
+    { grow: coarse, rename: coarse },
+    {
+      "the path of many": coarse((m) => m.query("UPDATE folder SET mpath = 'x' WHERE id > 1")),
+    },
+  ),
   POSTS,
 ];
