@@ -19,12 +19,13 @@ import { resolveRoutines } from "./metadata/routines";
 import { resolveSchema, type Schema } from "./metadata/schema";
 import type { CacheLogger, CacheOptions, Consistency, Explanation } from "./options";
 import { cacheableQuery } from "./read/cacheable-query";
-import { CachedRepository, setReader } from "./read/cached-repository";
-import { EntityLoader } from "./read/entity-loader";
-import { ReadThrough } from "./read/read-through";
+import { CachedRepository } from "./read/cached-repository";
+import { Reads, type ExplainedMethod } from "./read/reads";
 import { SqlAnalyzer } from "./sql/statement";
 import type { Dialect } from "./sql/tokenizer";
 import type { Store } from "./store/store";
+import { logEvents } from "./telemetry/debug-log";
+import { History } from "./telemetry/history";
 import { CommitProtocol } from "./write/commit-protocol";
 import { LockedSender } from "./write/locked-sender";
 import { PendingInvalidations } from "./write/pending-invalidations";
@@ -47,8 +48,6 @@ export interface ResolvedOptions {
 /** A tag outlives every entry, and an idle table's tags at least an hour. */
 const LEAST_TAG_TTL = 3_600_000;
 
-const READ_KIND = { find: "many", findOne: "one", exists: "exists", count: "count" } as const;
-
 /** A cache on a data source, as `attachCache()` returns it. */
 export class CoherentCache {
   private schema: Schema | undefined;
@@ -63,7 +62,7 @@ export class CoherentCache {
   private readonly analyzer: SqlAnalyzer;
   private readonly observer: StatementObserver;
   private readonly subscriber: EntitySubscriberInterface;
-  private readonly readThrough: ReadThrough;
+  private readonly reads: Reads;
   private readonly undo: (() => void)[] = [];
 
   /** For `attachCache()` only. */
@@ -76,6 +75,7 @@ export class CoherentCache {
     const { reporter } = this;
     const codecOf = (model: EntityModel) => this.codecs.get(model)!;
     const tagTtl = () => this.tagTtl;
+    logEvents(reporter, resolved.options.debug);
     this.pending = new PendingInvalidations(store, () => this.schema?.groups ?? []);
     const protocol = new CommitProtocol({
       store,
@@ -99,15 +99,19 @@ export class CoherentCache {
       () => this.schema,
       (runner) => this.observer.journalOf(runner),
     );
-    this.readThrough = new ReadThrough({
+    this.reads = new Reads({
+      dataSource,
       store,
       namespace,
-      loader: new EntityLoader(dataSource),
+      analyzer: this.analyzer,
       codecOf,
       reporter,
       logger,
+      history: new History(reporter),
       tagTtl,
       transactions: () => this.transactions(),
+      closedFor: () => this.closedFor(),
+      options: resolved.options,
     });
   }
 
@@ -179,19 +183,19 @@ export class CoherentCache {
 
   /**
    * What the cache would do with a read: under which keys and tags, whether an entry is there, or why it would not take part.
+   * Nothing is counted or filled. A read that takes more than a look at its keys is really made, to learn its statements.
    *
    * @example
    * await cache.explain(Product, "findOne", { where: { sku: "A-1" } });
    */
   async explain<Entity extends ObjectLiteral>(
     target: EntityTarget<Entity>,
-    method: "find" | "findOne" | "exists" | "count",
+    method: ExplainedMethod,
     options: FindManyOptions<Entity>,
   ): Promise<Explanation> {
     const model = this.modelOf(target);
     const untyped: object = options;
-    const read = this.closedFor() ?? cacheableQuery(model, READ_KIND[method], untyped);
-    return typeof read === "string" ? { cacheable: false, reason: read } : this.readThrough.explain(model, read);
+    return this.reads.explain(model, method, untyped);
   }
 
   /** Detaches from the data source and closes the store; repositories go on, straight to the database. */
@@ -214,7 +218,7 @@ export class CoherentCache {
   }
 
   private async start(): Promise<void> {
-    const { dataSource, resolved, reporter } = this;
+    const { dataSource, resolved } = this;
     const schema = resolveSchema(dataSource, resolved.options);
     this.analyzer.declare(resolveRoutines(dataSource, resolved.options));
     this.tagTtl = Math.max(LEAST_TAG_TTL, ...schema.models.map(({ settings }) => 2 * settings.ttl));
@@ -235,12 +239,7 @@ export class CoherentCache {
       const at = dataSource.subscribers.indexOf(this.subscriber);
       if (at >= 0) dataSource.subscribers.splice(at, 1);
     });
-    setReader(dataSource, {
-      readThrough: this.readThrough,
-      reporter,
-      modelOf: (target) => schema.modelOf(target),
-      closedFor: () => this.closedFor(),
-    });
+    this.undo.push(this.reads.attach(schema));
   }
 
   private stateChanged(state: "up" | "down", cause: unknown): void {
@@ -263,7 +262,7 @@ export class CoherentCache {
 
   private async tagsOf(model: EntityModel, where: FindOptionsWhere<ObjectLiteral>): Promise<readonly Tag[]> {
     const read = cacheableQuery({ ...model, cacheable: true }, "one", { where, loadEagerRelations: false });
-    const query = typeof read === "string" ? undefined : read.queries[0];
+    const query = typeof read === "object" ? read.queries[0] : undefined;
     if (query === undefined || query.key !== model.primaryKey) return [epochTag(model.group)];
     return tagsOfRow(this.dataSource, this.started(), model.group, query.values);
   }
