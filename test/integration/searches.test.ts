@@ -9,7 +9,7 @@ import {
   type Repository,
 } from "typeorm";
 import { CacheKey, Cached, type CoherentCache, type Strategy } from "typeorm-coherent";
-import { statementBarriers } from "../support/barriers";
+import { oneByOne, statementBarriers } from "../support/barriers";
 import { attachMemory } from "../support/cache-harness";
 import { describeEachDatabase } from "../support/databases";
 
@@ -86,6 +86,7 @@ describeEachDatabase("a statement that searches for its rows", (database) => {
 
   async function start(options: Parameters<typeof attachMemory>[1]): Promise<void> {
     dataSource = await database.open([Crate, Parcel, Label]);
+    oneByOne(dataSource);
     // Behind the cache, so that a statement that is held up has been searched for.
     hold = statementBarriers(dataSource);
     cache = await attachMemory(dataSource, options);
