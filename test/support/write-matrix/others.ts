@@ -6,6 +6,7 @@ import {
   JoinTable,
   ManyToMany,
   ManyToOne,
+  MoreThan,
   PrimaryColumn,
   PrimaryGeneratedColumn,
   TableInheritance,
@@ -69,6 +70,7 @@ const ANIMALS: Shape = {
         all[`number of ${entity.name} ${name}`] = wide(() => repository.countBy({ name }));
       }
     }
+    all["cats with lives"] = wide(() => sorted(of(Cat).findBy({ lives: MoreThan(1) })));
     for (const trick of ["sit", "roll"]) all[`trick ${trick}`] = exact(() => sorted(of(Dog).findBy({ trick })));
     return all;
   },
@@ -143,6 +145,8 @@ const MEMBERSHIPS: Shape = {
         all[`member ${memberId} of club ${clubId}`] = exact(() => memberships.findOneBy({ memberId, clubId }));
       }
     }
+    const order = { memberId: "ASC", clubId: "ASC" } as const;
+    all["all, with their members"] = wide(() => memberships.find({ relations: { member: true }, order }));
     return all;
   },
   other: (m) => m.delete(Membership, { memberId: 2, clubId: 2 }),

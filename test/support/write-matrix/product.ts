@@ -4,6 +4,7 @@ import {
   Entity,
   JoinTable,
   ManyToMany,
+  MoreThan,
   PrimaryGeneratedColumn,
   VersionColumn,
   type DataSource,
@@ -80,6 +81,10 @@ const reads: Shape["reads"] = (of) => {
   // Of another table, which hardly any of these writes.
   all["label 1"] = wide(() => labels.findOneBy({ id: 1 }));
   all["new labels"] = wide(() => labels.countBy({ text: "new" }));
+  // What is no look at a key is cached under its SQL.
+  all["dearer than 3"] = wide(() => sorted(products.find({ where: { price: MoreThan(3) } })));
+  all["with their labels"] = wide(() => products.find({ relations: { labels: true }, order: { id: "ASC" } }));
+  all["the highest price"] = wide(() => products.maximum("price", {}));
   return all;
 };
 

@@ -103,6 +103,8 @@ function nodeReads(nodes: ReturnType<Parameters<Shape["reads"]>[0]>): ReturnType
     all[`children of ${parentId}`] = exact(() => sorted(nodes.findBy({ parentId })));
     all[`number of children of ${parentId}`] = wide(() => nodes.countBy({ parentId }));
   }
+  const where = { parent: { name: "child" } };
+  all["children of child, by a join"] = wide(() => sorted(nodes.find({ where, relations: { parent: true } })));
   return all;
 }
 
