@@ -5,7 +5,6 @@ import type {
   FindManyOptions,
   FindOptionsWhere,
   ObjectLiteral,
-  QueryRunner,
 } from "typeorm";
 import { RowCodec } from "./codec/row-codec";
 import { systemClock } from "./core/clock";
@@ -25,6 +24,7 @@ import { ReadThrough } from "./read/read-through";
 import { SqlAnalyzer } from "./sql/statement";
 import type { Dialect } from "./sql/tokenizer";
 import type { Store } from "./store/store";
+import { ChangeHub, type ChannelSettings } from "./write/change-hub";
 import { CommitProtocol } from "./write/commit-protocol";
 import { LockedSender } from "./write/locked-sender";
 import { PendingInvalidations } from "./write/pending-invalidations";
@@ -41,6 +41,7 @@ export interface ResolvedOptions {
   readonly lockTtl: number;
   readonly storeTimeout: number;
   readonly logger: CacheLogger;
+  readonly channel: ChannelSettings | undefined;
   readonly options: CacheOptions;
 }
 
@@ -59,6 +60,7 @@ export class CoherentCache {
   private readonly reporter = new CacheReporter();
   private readonly codecs = new Map<EntityModel, RowCodec>();
   private readonly repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
+  private readonly hub: ChangeHub;
   private readonly pending: PendingInvalidations;
   private readonly analyzer: SqlAnalyzer;
   private readonly observer: StatementObserver;
@@ -76,7 +78,18 @@ export class CoherentCache {
     const { reporter } = this;
     const codecOf = (model: EntityModel) => this.codecs.get(model)!;
     const tagTtl = () => this.tagTtl;
-    this.pending = new PendingInvalidations(store, () => this.schema?.groups ?? []);
+    const transactions = () => this.observer.transactions(dataSource);
+    this.hub = new ChangeHub({
+      ...resolved,
+      dataSource,
+      origin: createTokenSource()(),
+      pending: () => this.pending,
+      schema: () => (this.closed ? undefined : this.schema),
+      reporter,
+      transactions,
+    });
+    const { announce } = this.hub;
+    this.pending = new PendingInvalidations(store, () => this.schema?.groups ?? [], announce);
     const protocol = new CommitProtocol({
       store,
       pending: this.pending,
@@ -87,6 +100,7 @@ export class CoherentCache {
       clock: systemClock,
       reporter,
       logger,
+      announce,
     });
     const onEntry = (entity: string, key: string) => reporter.emit("writeThrough", { entity, key });
     this.analyzer = new SqlAnalyzer(dialect);
@@ -107,7 +121,7 @@ export class CoherentCache {
       reporter,
       logger,
       tagTtl,
-      transactions: () => this.transactions(),
+      transactions,
     });
   }
 
@@ -149,7 +163,7 @@ export class CoherentCache {
     where?: FindOptionsWhere<Entity>,
   ): Promise<void> {
     const model = this.modelOf(target);
-    await this.rotate(where === undefined ? [epochTag(model.group)] : await this.tagsOf(model, where));
+    await this.hub.invalidate(where === undefined ? [epochTag(model.group)] : await this.tagsOf(model, where));
   }
 
   /**
@@ -158,7 +172,7 @@ export class CoherentCache {
    * @throws StoreError if the store does not answer; the invalidation is then made up for as soon as it does
    */
   async clear(): Promise<void> {
-    await this.rotate(this.started().groups.map(epochTag));
+    await this.hub.invalidate(this.started().groups.map(epochTag));
   }
 
   /**
@@ -241,6 +255,7 @@ export class CoherentCache {
       modelOf: (target) => schema.modelOf(target),
       closedFor: () => this.closedFor(),
     });
+    await this.hub.listen();
   }
 
   private stateChanged(state: "up" | "down", cause: unknown): void {
@@ -251,14 +266,7 @@ export class CoherentCache {
   private closedFor(): BypassReason | undefined {
     if (this.closed) return "closed";
     if (this.pending.size > 0) return "store-unavailable";
-    return this.transactions().open ? "transaction" : undefined;
-  }
-
-  /** On SQLite all of a process share one connection, and a read beside a transaction sees what it has not committed. */
-  private transactions(): { readonly open: boolean; readonly begun: number } {
-    const { queryRunner } = this.dataSource.driver as { queryRunner?: QueryRunner };
-    const journal = queryRunner === undefined ? undefined : this.observer.journalOf(queryRunner);
-    return { open: journal !== undefined && (journal.isOpen() || journal.ending > 0), begun: journal?.begun ?? 0 };
+    return this.observer.transactions(this.dataSource).open ? "transaction" : undefined;
   }
 
   private async tagsOf(model: EntityModel, where: FindOptionsWhere<ObjectLiteral>): Promise<readonly Tag[]> {
@@ -266,16 +274,6 @@ export class CoherentCache {
     const query = typeof read === "string" ? undefined : read.queries[0];
     if (query === undefined || query.key !== model.primaryKey) return [epochTag(model.group)];
     return tagsOfRow(this.dataSource, this.started(), model.group, query.values);
-  }
-
-  private async rotate(tags: readonly Tag[]): Promise<void> {
-    try {
-      await this.resolved.store.invalidate(tags);
-      this.reporter.emit("invalidate", { tags, cause: "by hand" });
-    } catch (error) {
-      this.pending.add(tags);
-      throw error;
-    }
   }
 
   private started(): Schema {

@@ -10,12 +10,23 @@ export {
   type CacheErrorCode,
   type CacheErrorDetails,
 } from "./errors";
-export type { BypassReason, CacheEventName, CacheEvents, CacheStats, MissReason, UnfilledReason } from "./events";
+export type { Operation, RowKey } from "./core/change";
+export type {
+  BypassReason,
+  CacheEventName,
+  CacheEvents,
+  CacheStats,
+  GapEvent,
+  InvalidatedEvent,
+  MissReason,
+  UnfilledReason,
+} from "./events";
 export { CacheKey, Cached } from "./metadata/decorators";
 export type {
   CachedOptions,
   CacheLogger,
   CacheOptions,
+  ChannelOptions,
   Consistency,
   Duration,
   EntityCacheOptions,
@@ -35,6 +46,7 @@ export type {
   ReadRequest,
   Store,
   StoreContext,
+  StoreListener,
   UnlockAnswer,
   UnlockRequest,
   WriteThroughRequest,

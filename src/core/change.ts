@@ -6,6 +6,15 @@ export type Operation = "insert" | "update" | "delete" | "mixed" | "unknown";
 /** The primary key of a row, by the names of its columns in the database. */
 export type RowKey = Readonly<Record<string, string | number | boolean>>;
 
+/** What a write outside of this cache has changed in one table. */
+export interface OutsideChange {
+  /** The name of the table, or its path. */
+  readonly table: string;
+  readonly operation: Operation;
+  /** Primary keys, or null if it may be any row. A name "" stands for the only column of the key. */
+  readonly rows: readonly RowKey[] | null;
+}
+
 /** What one write has changed in one table. */
 export interface Change {
   /** The path of the table: its name, after that of its schema if it has one. */

@@ -1,4 +1,4 @@
-import type { Change, RowKey } from "../core/change";
+import type { Change, OutsideChange } from "../core/change";
 import { epochTag } from "../core/tag";
 import { decodeMessage, encodeChange, type Rejection } from "./change-message";
 
@@ -9,10 +9,15 @@ export type GapReason = "sequence" | "connection";
 export interface ChannelListener {
   /** A cache has changed something, perhaps this one. */
   told(change: Omit<Change, "group">, origin: string, sequence: number): void;
-  /** A program asks to invalidate rows, or with null the whole table. */
-  asked(table: string, rows: readonly RowKey[] | null): void;
+  /** A program asks to invalidate. */
+  asked(change: OutsideChange): void;
   rejected(why: Rejection): void;
-  gap(reason: GapReason, origin?: string): void;
+  /** @param origin of whom something was missed; undefined if it may be anybody */
+  gap(reason: GapReason, origin: string | undefined): void;
+  /** Nothing comes in. */
+  lost(cause: unknown): void;
+  /** Everything that was sent before this time, on the monotonic clock of the process, has come in. */
+  confirmed(at: number): void;
 }
 
 /** More processes than this are forgotten, the one heard least lately first; it begins anew when it is heard again. */
@@ -28,11 +33,11 @@ export class ChangeChannel {
   /** @param origin names this process among all that share the namespace */
   constructor(
     readonly origin: string,
-    private readonly listener: ChannelListener,
     private readonly secret: string | undefined,
+    private readonly listener: ChannelListener,
   ) {}
 
-  /** The messages that tell of changes, by the group of their table. */
+  /** The messages that tell of changes, by the group of their table. They must be sent in this order. */
   encode(changes: readonly Change[]): Map<string, string> {
     return new Map(
       changes.map((change) => {
@@ -43,10 +48,13 @@ export class ChangeChannel {
   }
 
   /** A message has come in. Never throws. */
-  receive(message: string): void {
-    const heard = decodeMessage(message, this.secret);
+  message(text: string): void {
+    const heard = decodeMessage(text, this.secret);
     if (heard.kind === "rejected") return this.listener.rejected(heard.why);
-    if (heard.kind === "asked") return this.listener.asked(heard.table, heard.rows);
+    if (heard.kind === "asked") {
+      const { table, operation, rows } = heard;
+      return this.listener.asked({ table, operation, rows });
+    }
     const { change, origin, sequence } = heard;
     this.follow(origin, sequence);
     this.listener.told(change, origin, sequence);
@@ -54,11 +62,20 @@ export class ChangeChannel {
 
   /** Messages come in from now on. What was sent before, after somebody had listened already, is lost. */
   up(): void {
-    if (this.listened) this.listener.gap("connection");
-    this.listened = true;
     this.heard.clear();
+    if (this.listened) this.listener.gap("connection", undefined);
+    this.listened = true;
   }
 
+  down(cause?: unknown): void {
+    this.listener.lost(cause);
+  }
+
+  confirmed(at: number): void {
+    this.listener.confirmed(at);
+  }
+
+  /** Own messages are followed too: one that is missing was not sent, so that others have not heard it either. */
   private follow(origin: string, sequence: number): void {
     const last = this.heard.get(origin);
     this.heard.delete(origin);

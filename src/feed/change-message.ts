@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import type { Change, Operation, RowKey } from "../core/change";
+import type { Change, Operation, OutsideChange, RowKey } from "../core/change";
 import type { Tag } from "../core/tag";
 
 /**
@@ -14,13 +14,21 @@ import type { Tag } from "../core/tag";
  */
 export type Heard =
   /** From a cache like this one, which has invalidated already. */
-  | { readonly kind: "told"; readonly change: Omit<Change, "group">; readonly origin: string; readonly sequence: number }
+  | {
+      readonly kind: "told";
+      readonly change: Omit<Change, "group">;
+      readonly origin: string;
+      readonly sequence: number;
+    }
   /** From a program that has written, and wants the cache to know. */
-  | { readonly kind: "asked"; readonly table: string; readonly rows: readonly RowKey[] | null }
+  | ({ readonly kind: "asked" } & OutsideChange)
   | { readonly kind: "rejected"; readonly why: Rejection };
 
-/** Why a message is ignored: not such a JSON, longer than {@link LONGEST}, or without the HMAC of the secret. */
-export type Rejection = "malformed" | "oversized" | "unsigned";
+/**
+ * Why a message is ignored: not such a JSON, longer than {@link LONGEST}, without the HMAC of the secret, or of a version or a table
+ * that is not known here.
+ */
+export type Rejection = "malformed" | "oversized" | "unsigned" | "unknown";
 
 /** Characters; what is longer is not looked at. */
 export const LONGEST = 65_536;
@@ -54,7 +62,8 @@ export function decodeMessage(message: string, secret?: string): Heard {
   }
   if (!isRecord(body)) return rejected("malformed");
   const { v, table, origin } = body;
-  if ((v !== undefined && v !== 1) || typeof table !== "string" || table === "") return rejected("malformed");
+  if (v !== undefined && v !== 1) return rejected("unknown");
+  if (typeof table !== "string" || table === "") return rejected("malformed");
   return origin === undefined ? asked(table, body) : told(table, origin, body);
 }
 
@@ -74,20 +83,21 @@ function told(table: string, origin: unknown, { operation, rows, tags, sequence 
   return { kind: "told", change: { table, operation, rows: keys, tags }, origin, sequence };
 }
 
-function asked(table: string, { id, ids, rows }: Record<string, unknown>): Heard {
+function asked(table: string, { id, ids, rows, operation = "unknown" }: Record<string, unknown>): Heard {
+  if (!isOperation(operation)) return rejected("malformed");
   const given = [id, ids, rows].filter((one) => one !== undefined);
-  if (given.length === 0) return { kind: "asked", table, rows: null };
+  if (given.length === 0) return { kind: "asked", table, operation, rows: null };
   if (given.length > 1) return rejected("malformed");
   const list = id === undefined ? (ids ?? rows) : [id];
   if (!Array.isArray(list)) return rejected("malformed");
-  if (list.length > MOST_ROWS) return { kind: "asked", table, rows: null };
+  if (list.length > MOST_ROWS) return { kind: "asked", table, operation, rows: null };
   // One value alone: a primary key of one column, whose name the sender need not know.
   const keys = rowsIn(list.map((one: unknown) => (isKeyValue(one) ? { "": one } : one)));
-  return keys === undefined ? rejected("malformed") : { kind: "asked", table, rows: keys };
+  return keys === undefined ? rejected("malformed") : { kind: "asked", table, operation, rows: keys };
 }
 
-/** Undefined if it is no list of objects with plain values. */
-function rowsIn(rows: unknown): readonly RowKey[] | undefined {
+/** Undefined if it is no list of objects with plain values; null if a number in it is not the one that was sent. */
+function rowsIn(rows: unknown): readonly RowKey[] | null | undefined {
   if (!Array.isArray(rows)) return undefined;
   const keys: RowKey[] = [];
   for (const row of rows as readonly unknown[]) {
@@ -96,7 +106,8 @@ function rowsIn(rows: unknown): readonly RowKey[] | undefined {
     if (entries.length === 0 || !entries.every(([, value]) => isKeyValue(value))) return undefined;
     keys.push(row as RowKey);
   }
-  return keys;
+  const isRounded = (value: unknown) => typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER;
+  return keys.some((key) => Object.values(key).some(isRounded)) ? null : keys;
 }
 
 function signed(json: string, secret: string | undefined): string {
