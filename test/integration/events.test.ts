@@ -201,7 +201,7 @@ describeEachDatabase("events", (database) => {
     const write = (sql: string) => foreign.query(sql.replace("rank", dataSource.driver.escape("rank")));
     let foreign: DataSource;
     beforeEach(async () => {
-      foreign = await new DataSource({ ...other.options, synchronize: false } as typeof other.options).initialize();
+      foreign = await new DataSource({ ...other.options, synchronize: false }).initialize();
     });
     afterEach(() => foreign.destroy());
 
