@@ -24,6 +24,7 @@ import { ReadThrough } from "./read/read-through";
 import { SqlAnalyzer } from "./sql/statement";
 import type { Dialect } from "./sql/tokenizer";
 import type { Store } from "./store/store";
+import type { ChangeFeeds } from "./write/change-feeds";
 import { ChangeHub, type ChannelSettings } from "./write/change-hub";
 import { CommitProtocol } from "./write/commit-protocol";
 import { LockedSender } from "./write/locked-sender";
@@ -45,13 +46,14 @@ export interface ResolvedOptions {
   readonly options: CacheOptions;
 }
 
-/** A tag outlives every entry, and an idle table's tags at least an hour. */
-const LEAST_TAG_TTL = 3_600_000;
+const LEAST_TAG_TTL = 3_600_000; // A tag outlives every entry, and an idle table's tags at least an hour.
 
 const READ_KIND = { find: "many", findOne: "one", exists: "exists", count: "count" } as const;
 
 /** A cache on a data source, as `attachCache()` returns it. */
 export class CoherentCache {
+  /** Sources of writes that no connection of this data source makes. */
+  readonly feeds: ChangeFeeds;
   private schema: Schema | undefined;
   private tagTtl = LEAST_TAG_TTL;
   private closed = false;
@@ -67,7 +69,6 @@ export class CoherentCache {
   private readonly subscriber: EntitySubscriberInterface;
   private readonly readThrough: ReadThrough;
   private readonly undo: (() => void)[] = [];
-
   /** For `attachCache()` only. */
   constructor(
     private readonly dataSource: DataSource,
@@ -88,7 +89,8 @@ export class CoherentCache {
       reporter,
       transactions,
     });
-    const { announce } = this.hub;
+    const { announce, feeds } = this.hub;
+    this.feeds = feeds;
     this.pending = new PendingInvalidations(store, () => this.schema?.groups ?? [], announce);
     const protocol = new CommitProtocol({
       store,
@@ -203,8 +205,7 @@ export class CoherentCache {
     options: FindManyOptions<Entity>,
   ): Promise<Explanation> {
     const model = this.modelOf(target);
-    const untyped: object = options;
-    const read = this.closedFor() ?? cacheableQuery(model, READ_KIND[method], untyped);
+    const read = this.closedFor() ?? cacheableQuery(model, READ_KIND[method], options);
     return typeof read === "string" ? { cacheable: false, reason: read } : this.readThrough.explain(model, read);
   }
 
@@ -215,6 +216,7 @@ export class CoherentCache {
   }
 
   private async detach(): Promise<void> {
+    await this.feeds.close();
     await this.pending.drain();
     this.closed = true;
     this.pending.stop();

@@ -10,7 +10,7 @@ export {
   type CacheErrorCode,
   type CacheErrorDetails,
 } from "./errors";
-export type { Operation, RowKey } from "./core/change";
+export type { Operation, OutsideChange, RowKey } from "./core/change";
 export type {
   BypassReason,
   CacheEventName,
@@ -21,6 +21,9 @@ export type {
   MissReason,
   UnfilledReason,
 } from "./events";
+export type { ChangeFeed, ChangeSink, WatchedTable } from "./feed/change-feed";
+export type { Rejection } from "./feed/change-message";
+export { RedisStreamFeed, type RedisStreamFeedOptions } from "./feed/redis-stream-feed";
 export { CacheKey, Cached } from "./metadata/decorators";
 export type {
   CachedOptions,
@@ -51,3 +54,4 @@ export type {
   UnlockRequest,
   WriteThroughRequest,
 } from "./store/store";
+export type { ChangeFeeds } from "./write/change-feeds";

@@ -7,6 +7,8 @@ import type { Schema } from "../metadata/schema";
 import type { CacheLogger } from "../options";
 import type { Store } from "../store/store";
 import { changesOf } from "./change-of";
+import { ChangeFeeds } from "./change-feeds";
+import type { Announce } from "./commit-protocol";
 import { OutsideWrites } from "./outside-writes";
 import type { PendingInvalidations } from "./pending-invalidations";
 
@@ -20,6 +22,7 @@ export interface ChannelSettings {
 export interface ChangeHubOptions {
   readonly dataSource: DataSource;
   readonly store: Store;
+  readonly namespace: string;
   /** Undefined: nothing is told, and nothing is heard. */
   readonly channel: ChannelSettings | undefined;
   /** Names this process. */
@@ -36,6 +39,7 @@ const OUTSIDE = "outside";
 
 /** Where changes meet: it tells others of what this cache invalidates, and invalidates what others tell of. */
 export class ChangeHub {
+  readonly feeds: ChangeFeeds;
   private readonly channel: ChangeChannel | undefined;
   private readonly asked: OutsideWrites;
 
@@ -43,6 +47,9 @@ export class ChangeHub {
     const { channel, store, origin, reporter, logger } = options;
     // Everybody hears the same message.
     this.asked = new OutsideWrites({ ...options, announce: undefined, cause: "a message from outside" });
+    const warn = logger.warn.bind(logger);
+    const announce: Announce = (tags, told) => this.announce(tags, told);
+    this.feeds = new ChangeFeeds({ ...options, announce, warn, cause: "a change feed" });
     if (channel === undefined || store.listen === undefined) return;
     this.channel = new ChangeChannel(origin, channel.secret, {
       told: (change, by, sequence) =>

@@ -1,5 +1,5 @@
 import type { DataSource } from "typeorm";
-import type { OutsideChange, RowKey } from "../core/change";
+import type { Change, OutsideChange, RowKey } from "../core/change";
 import { epochTag, group, type Tag } from "../core/tag";
 import type { CacheReporter } from "../events";
 import type { Key } from "../metadata/entity-model";
@@ -61,28 +61,36 @@ export class OutsideWrites {
     return this.next;
   }
 
-  private async invalidate(changes: readonly OutsideChange[]): Promise<readonly Tag[]> {
+  /**
+   * Invalidates tags, whatever rows they are of.
+   *
+   * @throws StoreError if the store does not answer; the invalidation is then made up for as soon as it does
+   */
+  async invalidateTags(tags: readonly Tag[], told: readonly Change[] = []): Promise<void> {
     const { store, pending, reporter, announce, cause } = this.options;
-    const schema = this.options.schema();
-    if (schema === undefined) return [];
-    const all = changeSet(schema, changes);
-    const tags: Tag[] = [];
-    const told = [];
-    for (const table of all.tables.values()) {
-      const own = await this.tagsOf(table);
-      tags.push(...own);
-      told.push(changeOf(table, own));
-    }
-    if (tags.length === 0) return [];
     try {
       await store.invalidate(tags, announce?.(tags, told));
       reporter.emit("invalidate", { tags, cause });
-      return tags;
     } catch (error) {
       reporter.emit("storeError", { operation: "invalidate", error });
       pending().add(tags);
       throw error;
     }
+  }
+
+  private async invalidate(changes: readonly OutsideChange[]): Promise<readonly Tag[]> {
+    const schema = this.options.schema();
+    if (schema === undefined) return [];
+    const all = changeSet(schema, changes);
+    const tags: Tag[] = [];
+    const told: Change[] = [];
+    for (const table of all.tables.values()) {
+      const own = await this.tagsOf(table);
+      tags.push(...own);
+      told.push(changeOf(table, own));
+    }
+    if (tags.length > 0) await this.invalidateTags(tags, told);
+    return tags;
   }
 
   /** The epoch where the database cannot be asked, or shows what is not committed. */

@@ -5,6 +5,7 @@ import {
   attachCache,
   MemoryStore,
   RedisStore,
+  RedisStreamFeed,
   type CacheOptions,
   type CoherentCache,
   type InvalidatedEvent,
@@ -288,6 +289,35 @@ describeEachDatabase("events", (database) => {
       await neighbour.repository(Item).save({ id: 2, rank: 7 });
       await until(() => events.length > 1);
       expect(short(events[1]!)).toBe("item update 2");
+    });
+
+    it("are obeyed from a stream, by one process for all", async () => {
+      const { events } = listen(neighbour);
+      const feed = await cache.feeds.add(new RedisStreamFeed(client));
+      await until(async () => (await client.exists("shop:changes:stream")) === 1);
+      await warm();
+      await write("UPDATE item SET rank = 5 WHERE id = 1");
+      const send = (message: object) => client.xadd("shop:changes:stream", "*", "message", JSON.stringify(message));
+      await send({ table: "nothing", id: 1 });
+      await send({ table: "item", id: 1 });
+      await until(() => events.some(({ rows }) => rows?.[0]?.["id"] === 1));
+      expect(await ranks(cache)).toEqual([5, 0]);
+      expect(await ranks(neighbour)).toEqual([5, 0]);
+      expect(cache.stats().rejected.unknown).toBe(1);
+      await cache.feeds.remove(feed);
+    });
+
+    it("that a feed has lost invalidate everything", async () => {
+      const gaps: unknown[] = [];
+      cache.on("gap", (gap) => gaps.push(gap));
+      await cache.feeds.add(new RedisStreamFeed(client));
+      await until(async () => (await client.exists("shop:changes:stream")) === 1);
+      await warm();
+      await write("UPDATE item SET rank = 5");
+      await client.del("shop:changes:stream");
+      await until(() => gaps.length === 2);
+      expect(gaps[1]).toEqual({ reason: "feed", origin: "redis-stream" });
+      await until(async () => (await ranks(cache)).join() === "5,5");
     });
 
     it("about a parent invalidate the children that the database may have changed with it", async () => {
