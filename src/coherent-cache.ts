@@ -205,7 +205,8 @@ export class CoherentCache {
     options: FindManyOptions<Entity>,
   ): Promise<Explanation> {
     const model = this.modelOf(target);
-    const read = this.closedFor() ?? cacheableQuery(model, READ_KIND[method], options);
+    const untyped: object = options;
+    const read = this.closedFor() ?? cacheableQuery(model, READ_KIND[method], untyped);
     return typeof read === "string" ? { cacheable: false, reason: read } : this.readThrough.explain(model, read);
   }
 

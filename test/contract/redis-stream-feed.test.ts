@@ -52,7 +52,7 @@ describe("the stream feed", () => {
   }
   const add = (...ids: number[]) =>
     Promise.all(ids.map((id) => client.xadd(STREAM, "*", "message", JSON.stringify({ table: "product", id }))));
-  const pending = async () => ((await client.xpending(STREAM, "coherent")))[0];
+  const pending = async () => (await client.xpending(STREAM, "coherent"))[0];
   const ready = () => until(async () => (await client.exists(STREAM)) === 1);
 
   it("hands over each message once it is there, and confirms it", async () => {
