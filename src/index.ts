@@ -23,6 +23,7 @@ export type {
 } from "./events";
 export type { ChangeFeed, ChangeSink, WatchedTable } from "./feed/change-feed";
 export type { Rejection } from "./feed/change-message";
+export { PostgresFeed, type PostgresClient, type PostgresFeedOptions } from "./feed/postgres-feed";
 export { RedisStreamFeed, type RedisStreamFeedOptions } from "./feed/redis-stream-feed";
 export { CacheKey, Cached } from "./metadata/decorators";
 export type {

@@ -13,6 +13,8 @@ export interface OutsideChange {
   readonly operation: Operation;
   /** Primary keys, or null if it may be any row. A name "" stands for the only column of the key. */
   readonly rows: readonly RowKey[] | null;
+  /** Rows of other tables that the database changes because of it are told of apart. */
+  readonly isAll?: boolean;
 }
 
 /** What one write has changed in one table. */

@@ -73,4 +73,6 @@ export interface WatchedTable {
   readonly path: string;
   /** The names of its columns. */
   readonly primaryKey: readonly string[];
+  /** False if only what the database changes because of it matters. */
+  readonly isCached: boolean;
 }

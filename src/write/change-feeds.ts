@@ -1,8 +1,9 @@
 import type { DataSource } from "typeorm";
 import type { OutsideChange } from "../core/change";
 import { epochTag } from "../core/tag";
-import { CacheStateError } from "../errors";
+import { CacheConfigError, CacheStateError } from "../errors";
 import type { ChangeFeed, ChangeSink, WatchedTable } from "../feed/change-feed";
+import { allTriggers, PostgresFeed, type PostgresClient, type PostgresFeedOptions } from "../feed/postgres-feed";
 import { groupOfTable, type Schema } from "../metadata/schema";
 import { OutsideWrites, type OutsideWritesOptions } from "./outside-writes";
 
@@ -31,13 +32,7 @@ export class ChangeFeeds {
    * await cache.feeds.add(new RedisStreamFeed(redis));
    */
   async add<Feed extends ChangeFeed>(feed: Feed): Promise<Feed> {
-    const schema = this.options.schema();
-    if (schema === undefined) {
-      throw new CacheStateError(
-        "NOT_INITIALIZED",
-        "A feed needs an open cache on an initialised data source. Call dataSource.initialize() first.",
-      );
-    }
+    const schema = this.schema();
     this.running.add(feed);
     try {
       await feed.start(this.sinkOf(feed, schema));
@@ -48,6 +43,34 @@ export class ChangeFeeds {
     }
   }
 
+  /**
+   * Hears of every write on PostgreSQL, whoever makes it: installs triggers that NOTIFY, and listens on a connection of its own.
+   *
+   * @throws CacheConfigError CONFIG_INVALID on another database, or with `install: false` if triggers are missing
+   * @example
+   * await cache.feeds.postgres();
+   */
+  async postgres({ connect, ...options }: PostgresFeedOptions = {}): Promise<PostgresFeed> {
+    return this.add(new PostgresFeed(connect ?? postgresClients(this.options.dataSource), options));
+  }
+
+  /**
+   * The statements that `postgres()` would run, for a migration; both lists in their order.
+   *
+   * @throws CacheConfigError CONFIG_INVALID on another database
+   * @example
+   * const { up, down } = await cache.feeds.postgresTriggers();
+   */
+  async postgresTriggers(): Promise<{ readonly up: readonly string[]; readonly down: readonly string[] }> {
+    const { dataSource, namespace } = this.options;
+    const triggers = await allTriggers(
+      postgresClients(dataSource),
+      namespace,
+      watchedTables(dataSource, this.schema()),
+    );
+    return { up: triggers.flatMap(({ up }) => up), down: triggers.flatMap(({ down }) => down) };
+  }
+
   /** Stops a feed. */
   async remove(feed: ChangeFeed): Promise<void> {
     if (this.running.delete(feed)) await feed.stop().catch((cause: unknown) => this.warn(feed, "did not stop", cause));
@@ -56,6 +79,15 @@ export class ChangeFeeds {
   /** Stops all of them. */
   async close(): Promise<void> {
     await Promise.all([...this.running].map((feed) => this.remove(feed)));
+  }
+
+  private schema(): Schema {
+    const schema = this.options.schema();
+    if (schema !== undefined) return schema;
+    throw new CacheStateError(
+      "NOT_INITIALIZED",
+      "A feed needs an open cache on an initialised data source. Call dataSource.initialize() first.",
+    );
   }
 
   private sinkOf(feed: ChangeFeed, schema: Schema): ChangeSink {
@@ -86,6 +118,21 @@ export class ChangeFeeds {
   }
 }
 
+/** Clients with the settings of the data source. */
+function postgresClients({ driver, options }: DataSource): () => PostgresClient {
+  const { master } = driver as { readonly master?: PostgresPool };
+  if (options.type !== "postgres" || master === undefined) {
+    throw new CacheConfigError("CONFIG_INVALID", `The PostgreSQL feed is not for the driver "${options.type}".`);
+  }
+  return () => new master.Client(master.options);
+}
+
+/** A pool of pg. */
+interface PostgresPool {
+  readonly Client: new (options: unknown) => PostgresClient;
+  readonly options: unknown;
+}
+
 function watchedTables(dataSource: DataSource, schema: Schema): WatchedTable[] {
   const watched = new Map<string, WatchedTable>();
   for (const metadata of dataSource.entityMetadatas) {
@@ -102,6 +149,7 @@ function watchedTables(dataSource: DataSource, schema: Schema): WatchedTable[] {
       schema: table.metadata.schema,
       path: table.metadata.tablePath,
       primaryKey: table.metadata.primaryColumns.map(({ databaseName }) => databaseName),
+      isCached: tracked,
     });
   }
   return [...watched.values()];

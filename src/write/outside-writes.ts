@@ -110,9 +110,9 @@ export class OutsideWrites {
 
 function changeSet(schema: Schema, changes: readonly OutsideChange[]): ChangeSet {
   const all = new ChangeSet(schema);
-  for (const { table: name, operation, rows } of changes) {
+  for (const { table: name, operation, rows, isAll } of changes) {
     for (const table of tablesOf(schema, name)) {
-      all.touchChildren(table, operation);
+      if (isAll !== true) all.touchChildren(table, operation);
       if (!table.tracked) continue;
       const written = all.table(table);
       written.operations.add(operation);
