@@ -11,7 +11,7 @@ import { measure, median } from "./measure";
 import { newProducts, Product } from "./product";
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false } } });
-const WRITES = values.quick ? 100 : 1000;
+const WRITES = values.quick ? 50 : 300;
 const ROUNDS = values.quick ? 3 : 15;
 const NAMESPACE = "bench";
 
@@ -66,12 +66,33 @@ async function main(): Promise<void> {
         print("message in a stream", await lags(cache, (id) => client.xadd(stream, "*", "message", tell(id))));
         await cache.close();
       }
+      await feedLag(dataSource, attach, print);
     }
   } finally {
     client.disconnect();
     await redis.stop();
     for (const database of available) await database.cleanup();
   }
+}
+
+/** A write of another program, until the cache has obeyed. */
+async function feedLag(
+  dataSource: DataSource,
+  attach: (dataSource: DataSource) => Promise<CoherentCache>,
+  print: (name: string, text: string) => void,
+): Promise<void> {
+  const { options } = dataSource;
+  const foreign = await new DataSource({ ...options, synchronize: false }).initialize();
+  const write = (id: number) => foreign.query(`UPDATE product SET stock = stock + 1 WHERE id = ${id}`);
+  for (const every of options.type === "postgres" ? [undefined] : [100, 10]) {
+    const cache = await attach(dataSource);
+    if (every === undefined) await cache.feeds.postgres();
+    else await cache.feeds.polling({ every });
+    const how = every === undefined ? "NOTIFY" : `polled every ${every} ms`;
+    print(`${options.type}, ${how}`, await lags(cache, write));
+    await cache.close();
+  }
+  await foreign.destroy();
 }
 
 /** The same write with and without the channel, in turns. */

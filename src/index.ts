@@ -23,6 +23,8 @@ export type {
 } from "./events";
 export type { ChangeFeed, ChangeSink, WatchedTable } from "./feed/change-feed";
 export type { Rejection } from "./feed/change-message";
+export { PollingFeed, type PolledConnection, type PollingFeedOptions } from "./feed/polling-feed";
+export type { PolledDialect } from "./feed/polling-triggers";
 export { PostgresFeed, type PostgresClient, type PostgresFeedOptions } from "./feed/postgres-feed";
 export { RedisStreamFeed, type RedisStreamFeedOptions } from "./feed/redis-stream-feed";
 export { CacheKey, Cached } from "./metadata/decorators";

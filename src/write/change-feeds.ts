@@ -4,7 +4,9 @@ import { epochTag } from "../core/tag";
 import { CacheConfigError, CacheStateError } from "../errors";
 import type { ChangeFeed, ChangeSink, WatchedTable } from "../feed/change-feed";
 import { allTriggers, PostgresFeed, type PostgresClient, type PostgresFeedOptions } from "../feed/postgres-feed";
+import { PollingFeed, pollingMigration, type PollingFeedOptions } from "../feed/polling-feed";
 import { groupOfTable, type Schema } from "../metadata/schema";
+import { polledConnection, polledDialect } from "./polled-connection";
 import { OutsideWrites, type OutsideWritesOptions } from "./outside-writes";
 
 /** What is needed of the cache around it. */
@@ -69,6 +71,31 @@ export class ChangeFeeds {
       watchedTables(dataSource, this.schema()),
     );
     return { up: triggers.flatMap(({ up }) => up), down: triggers.flatMap(({ down }) => down) };
+  }
+
+  /**
+   * Hears of every write on SQLite, MariaDB or MySQL, whoever makes it: installs triggers that write into a change table, and polls it on
+   * a connection of its own.
+   *
+   * @throws CacheConfigError CONFIG_INVALID on another database, or with `install: false` if something is missing
+   * @example
+   * await cache.feeds.polling({ every: 50 });
+   */
+  async polling(options: PollingFeedOptions = {}): Promise<PollingFeed> {
+    const { dataSource } = this.options;
+    const dialect = polledDialect(dataSource);
+    return this.add(new PollingFeed(() => polledConnection(dataSource, dialect), options));
+  }
+
+  /**
+   * The statements that `polling()` would run, for a migration; both lists in their order.
+   *
+   * @param table the name of the change table
+   * @throws CacheConfigError CONFIG_INVALID on another database
+   */
+  pollingTriggers(table?: string): { readonly up: readonly string[]; readonly down: readonly string[] } {
+    const { dataSource } = this.options;
+    return pollingMigration(polledDialect(dataSource), watchedTables(dataSource, this.schema()), table);
   }
 
   /** Stops a feed. */
