@@ -18,6 +18,7 @@ export function addTarget(
   target: RowTarget,
   parameters: readonly unknown[],
 ): void {
+  if (table.primaryKey !== undefined) changes.table(table).operations.add(target.operation);
   if (target.operation === "insert") {
     if (table.primaryKey !== undefined) insertRows(changes.table(table), target, parameters);
     return;
@@ -91,7 +92,10 @@ function addCascade(
   if (conditions === undefined || conditions.length > MOST_CONDITIONS) return changes.touchGroup(group);
   const known = conditions.flatMap((condition) => condition ?? []);
   if (known.length < conditions.length) changes.touchGroup(group);
-  else changes.table(child).addSearch({ conditions: known, findable: "as before" });
+  else {
+    changes.table(child).operations.add("unknown");
+    changes.table(child).addSearch({ conditions: known, findable: "as before" });
+  }
 }
 
 function childrenOf(parent: TableModel, row: NamedRow, columns: DeleteCascade["columns"]): Condition | undefined {
