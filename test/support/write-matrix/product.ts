@@ -255,7 +255,7 @@ const POSTGRES_ONLY: Record<string, WritePath> = {
 
 /** Declared keys alone and together, a version, soft delete, and a join table that only TypeORM knows. */
 export const PRODUCTS: Shape = {
-  name: "a generated id, keys, version, soft delete, many-to-many",
+  name: "version, soft delete, many-to-many",
   entities: [Product, Label],
   seed,
   reads,
