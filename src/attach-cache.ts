@@ -9,6 +9,7 @@ import type { CacheLogger, CacheOptions } from "./options";
 import { DIALECTS } from "./sql/dialects";
 import { MemoryStore } from "./store/memory-store";
 import type { Store } from "./store/store";
+import type { ChannelSettings } from "./write/change-hub";
 
 const attached = new WeakSet<DataSource>();
 
@@ -88,6 +89,7 @@ function checked(options: CacheOptions) {
     );
   }
   return {
+    channel: channelSettings(options.channel),
     consistency,
     store,
     lockTtl,
@@ -95,6 +97,19 @@ function checked(options: CacheOptions) {
     logger: harmless(options.logger ?? console),
     options: { ...options, consistency },
   };
+}
+
+/** Undefined: no channel. */
+function channelSettings(channel: CacheOptions["channel"] = true): ChannelSettings | undefined {
+  if (channel === false) return undefined;
+  if (channel !== true && (typeof channel !== "object" || channel === null)) {
+    throw invalid(`channel is ${inspect(channel)}, but must be true, false, or { secret, heartbeat }.`);
+  }
+  const { secret, heartbeat = 1000 } = channel === true ? {} : channel;
+  if (secret !== undefined && (typeof secret !== "string" || secret === "")) {
+    throw invalid("channel.secret must be a text that is not empty; leave it out for a channel without one.");
+  }
+  return { secret, heartbeat: milliseconds(heartbeat, "channel.heartbeat", 20) };
 }
 
 /** No read and no write may fail because a message could not be written. */

@@ -5,7 +5,6 @@ import type {
   FindManyOptions,
   FindOptionsWhere,
   ObjectLiteral,
-  QueryRunner,
 } from "typeorm";
 import { RowCodec } from "./codec/row-codec";
 import { systemClock } from "./core/clock";
@@ -26,6 +25,8 @@ import type { Dialect } from "./sql/tokenizer";
 import type { Store } from "./store/store";
 import { logEvents } from "./telemetry/debug-log";
 import { History } from "./telemetry/history";
+import type { ChangeFeeds } from "./write/change-feeds";
+import { ChangeHub, type ChannelSettings } from "./write/change-hub";
 import { CommitProtocol } from "./write/commit-protocol";
 import { LockedSender } from "./write/locked-sender";
 import { PendingInvalidations } from "./write/pending-invalidations";
@@ -42,14 +43,16 @@ export interface ResolvedOptions {
   readonly lockTtl: number;
   readonly storeTimeout: number;
   readonly logger: CacheLogger;
+  readonly channel: ChannelSettings | undefined;
   readonly options: CacheOptions;
 }
 
-/** A tag outlives every entry, and an idle table's tags at least an hour. */
-const LEAST_TAG_TTL = 3_600_000;
+const LEAST_TAG_TTL = 3_600_000; // A tag outlives every entry, and an idle table's tags at least an hour.
 
 /** A cache on a data source, as `attachCache()` returns it. */
 export class CoherentCache {
+  /** Sources of writes that no connection of this data source makes. */
+  readonly feeds: ChangeFeeds;
   private schema: Schema | undefined;
   private tagTtl = LEAST_TAG_TTL;
   private closed = false;
@@ -58,13 +61,13 @@ export class CoherentCache {
   private readonly reporter = new CacheReporter();
   private readonly codecs = new Map<EntityModel, RowCodec>();
   private readonly repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
+  private readonly hub: ChangeHub;
   private readonly pending: PendingInvalidations;
   private readonly analyzer: SqlAnalyzer;
   private readonly observer: StatementObserver;
   private readonly subscriber: EntitySubscriberInterface;
   private readonly reads: Reads;
   private readonly undo: (() => void)[] = [];
-
   /** For `attachCache()` only. */
   constructor(
     private readonly dataSource: DataSource,
@@ -76,7 +79,19 @@ export class CoherentCache {
     const codecOf = (model: EntityModel) => this.codecs.get(model)!;
     const tagTtl = () => this.tagTtl;
     logEvents(reporter, resolved.options.debug);
-    this.pending = new PendingInvalidations(store, () => this.schema?.groups ?? []);
+    const transactions = () => this.observer.transactions(dataSource);
+    this.hub = new ChangeHub({
+      ...resolved,
+      dataSource,
+      origin: createTokenSource()(),
+      pending: () => this.pending,
+      schema: () => (this.closed ? undefined : this.schema),
+      reporter,
+      transactions,
+    });
+    const { announce, feeds } = this.hub;
+    this.feeds = feeds;
+    this.pending = new PendingInvalidations(store, () => this.schema?.groups ?? [], announce);
     const protocol = new CommitProtocol({
       store,
       pending: this.pending,
@@ -87,6 +102,7 @@ export class CoherentCache {
       clock: systemClock,
       reporter,
       logger,
+      announce,
     });
     const onEntry = (entity: string, key: string) => reporter.emit("writeThrough", { entity, key });
     this.analyzer = new SqlAnalyzer(dialect);
@@ -109,7 +125,7 @@ export class CoherentCache {
       logger,
       history: new History(reporter),
       tagTtl,
-      transactions: () => this.transactions(),
+      transactions,
       closedFor: () => this.closedFor(),
       options: resolved.options,
     });
@@ -153,7 +169,7 @@ export class CoherentCache {
     where?: FindOptionsWhere<Entity>,
   ): Promise<void> {
     const model = this.modelOf(target);
-    await this.rotate(where === undefined ? [epochTag(model.group)] : await this.tagsOf(model, where));
+    await this.hub.invalidate(where === undefined ? [epochTag(model.group)] : await this.tagsOf(model, where));
   }
 
   /**
@@ -162,7 +178,7 @@ export class CoherentCache {
    * @throws StoreError if the store does not answer; the invalidation is then made up for as soon as it does
    */
   async clear(): Promise<void> {
-    await this.rotate(this.started().groups.map(epochTag));
+    await this.hub.invalidate(this.started().groups.map(epochTag));
   }
 
   /**
@@ -205,6 +221,7 @@ export class CoherentCache {
   }
 
   private async detach(): Promise<void> {
+    await this.feeds.close();
     await this.pending.drain();
     this.closed = true;
     this.pending.stop();
@@ -240,6 +257,7 @@ export class CoherentCache {
       if (at >= 0) dataSource.subscribers.splice(at, 1);
     });
     this.undo.push(this.reads.attach(schema));
+    await this.hub.listen();
   }
 
   private stateChanged(state: "up" | "down", cause: unknown): void {
@@ -250,14 +268,7 @@ export class CoherentCache {
   private closedFor(): BypassReason | undefined {
     if (this.closed) return "closed";
     if (this.pending.size > 0) return "store-unavailable";
-    return this.transactions().open ? "transaction" : undefined;
-  }
-
-  /** On SQLite all of a process share one connection, and a read beside a transaction sees what it has not committed. */
-  private transactions(): { readonly open: boolean; readonly begun: number } {
-    const { queryRunner } = this.dataSource.driver as { queryRunner?: QueryRunner };
-    const journal = queryRunner === undefined ? undefined : this.observer.journalOf(queryRunner);
-    return { open: journal !== undefined && (journal.isOpen() || journal.ending > 0), begun: journal?.begun ?? 0 };
+    return this.observer.transactions(this.dataSource).open ? "transaction" : undefined;
   }
 
   private async tagsOf(model: EntityModel, where: FindOptionsWhere<ObjectLiteral>): Promise<readonly Tag[]> {
@@ -265,16 +276,6 @@ export class CoherentCache {
     const query = typeof read === "object" ? read.queries[0] : undefined;
     if (query === undefined || query.key !== model.primaryKey) return [epochTag(model.group)];
     return tagsOfRow(this.dataSource, this.started(), model.group, query.values);
-  }
-
-  private async rotate(tags: readonly Tag[]): Promise<void> {
-    try {
-      await this.resolved.store.invalidate(tags);
-      this.reporter.emit("invalidate", { tags, cause: "by hand" });
-    } catch (error) {
-      this.pending.add(tags);
-      throw error;
-    }
   }
 
   private started(): Schema {

@@ -1,3 +1,7 @@
+import type { Operation, RowKey } from "./core/change";
+import type { GapReason } from "./feed/change-channel";
+import type { Rejection } from "./feed/change-message";
+
 /** Why a read went past the cache; a closed list. */
 export type BypassReason =
   /** Inside a transaction, or on a query runner of the caller's: it must see its own writes. */
@@ -52,6 +56,39 @@ export interface CacheEvents {
   invalidate: { readonly tags: readonly string[]; readonly cause: string };
   writeThrough: { readonly entity: string; readonly key: string };
   storeError: { readonly operation: string; readonly error: unknown };
+  /** A process that shares the namespace, perhaps this one, has invalidated something; see docs/events.md. */
+  invalidated: InvalidatedEvent;
+  /** Events may have been missed. */
+  gap: GapEvent;
+  /** A message on the change channel, or of a feed, was ignored. */
+  rejected: { readonly why: Rejection };
+}
+
+/** What has changed in one table. Rows are named by their primary keys; their values are never told. */
+export interface InvalidatedEvent {
+  /** The path of the table: its name, after that of its schema if it has one. */
+  readonly table: string;
+  readonly operation: Operation;
+  /** Primary keys by the names of their columns, or null if it may be any row. */
+  readonly rows: readonly RowKey[] | null;
+  readonly tags: readonly string[];
+  /** Names the process that has invalidated, until it ends; "outside" if another program asked for it. */
+  readonly origin: string;
+  /** Counts what this origin has published, from 1; 0 from outside. */
+  readonly sequence: number;
+  /** This process has made the change itself. */
+  readonly own: boolean;
+}
+
+/** How events may have been missed. */
+export interface GapEvent {
+  /**
+   * sequence: an origin has published something that did not come in; connection: nobody listened for a while; feed: a change
+   * feed has lost its place, and everything that it watches was invalidated.
+   */
+  readonly reason: GapReason | "feed";
+  /** Whose events are missing; undefined if it may be anybody's. The name of the feed for reason feed. */
+  readonly origin: string | undefined;
 }
 
 /** The name of an event. */
@@ -70,6 +107,10 @@ export interface CacheStats {
   readonly storeErrors: number;
   /** Invalidations that wait for the store to answer. */
   readonly pending: number;
+  /** Events `invalidated`, own ones included. */
+  readonly invalidated: number;
+  readonly gaps: number;
+  readonly rejected: Readonly<Record<Rejection, number>>;
 }
 
 type Listener<Name extends CacheEventName> = (event: CacheEvents[Name]) => void;
@@ -87,7 +128,17 @@ export class CacheReporter {
     ambiguous: 0,
   };
   private readonly bypasses: Partial<Record<BypassReason, number>> = {};
-  private readonly counts = { hit: 0, fill: 0, lock: 0, invalidate: 0, writeThrough: 0, storeError: 0 };
+  private readonly rejected: Record<Rejection, number> = { malformed: 0, oversized: 0, unsigned: 0, unknown: 0 };
+  private readonly counts = {
+    hit: 0,
+    fill: 0,
+    lock: 0,
+    invalidate: 0,
+    writeThrough: 0,
+    storeError: 0,
+    invalidated: 0,
+    gap: 0,
+  };
 
   /** @returns a function that stops listening */
   on<Name extends CacheEventName>(name: Name, listener: Listener<Name>): () => void {
@@ -122,12 +173,16 @@ export class CacheReporter {
       writeThroughs: this.counts.writeThrough,
       storeErrors: this.counts.storeError,
       pending,
+      invalidated: this.counts.invalidated,
+      gaps: this.counts.gap,
+      rejected: { ...this.rejected },
     };
   }
 
   private count<Name extends CacheEventName>(name: Name, event: CacheEvents[Name]): void {
     const { why, reason } = event as { readonly why?: string; readonly reason?: BypassReason };
     if (name === "bypass" && reason !== undefined) this.bypasses[reason] = (this.bypasses[reason] ?? 0) + 1;
+    else if (name === "rejected") this.rejected[why as Rejection] += 1;
     else if (name === "miss") this.misses[why as MissReason] += 1;
     else if (name === "unfilled") this.unfilled[why as UnfilledReason] += 1;
     else this.counts[name as keyof typeof this.counts] += 1;

@@ -10,12 +10,29 @@ export {
   type CacheErrorCode,
   type CacheErrorDetails,
 } from "./errors";
-export type { BypassReason, CacheEventName, CacheEvents, CacheStats, MissReason, UnfilledReason } from "./events";
+export type { Operation, OutsideChange, RowKey } from "./core/change";
+export type {
+  BypassReason,
+  CacheEventName,
+  CacheEvents,
+  CacheStats,
+  GapEvent,
+  InvalidatedEvent,
+  MissReason,
+  UnfilledReason,
+} from "./events";
+export type { ChangeFeed, ChangeSink, WatchedTable } from "./feed/change-feed";
+export type { Rejection } from "./feed/change-message";
+export { PollingFeed, type PolledConnection, type PollingFeedOptions } from "./feed/polling-feed";
+export type { PolledDialect } from "./feed/polling-triggers";
+export { PostgresFeed, type PostgresClient, type PostgresFeedOptions } from "./feed/postgres-feed";
+export { RedisStreamFeed, type RedisStreamFeedOptions } from "./feed/redis-stream-feed";
 export { CacheKey, Cached } from "./metadata/decorators";
 export type {
   CachedOptions,
   CacheLogger,
   CacheOptions,
+  ChannelOptions,
   Consistency,
   Duration,
   EntityCacheOptions,
@@ -35,7 +52,9 @@ export type {
   ReadRequest,
   Store,
   StoreContext,
+  StoreListener,
   UnlockAnswer,
   UnlockRequest,
   WriteThroughRequest,
 } from "./store/store";
+export type { ChangeFeeds } from "./write/change-feeds";

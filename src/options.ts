@@ -131,6 +131,11 @@ export interface CacheOptions {
   readonly lockTtl?: Duration;
   /** Milliseconds that one call of the store may take before a read goes to the database. Default: 50. Below `lockTtl` / 2. */
   readonly storeTimeout?: Duration;
+  /**
+   * What processes tell each other of their writes, and hear from other programs; see docs/events.md. Default: on, if the store
+   * has a channel. `false`: nothing is told, and nothing is heard.
+   */
+  readonly channel?: boolean | ChannelOptions;
   /** Default: `console`. */
   readonly logger?: CacheLogger;
   /**
@@ -140,6 +145,17 @@ export interface CacheOptions {
    * debug: (line) => logger.debug(line)
    */
   readonly debug?: (line: string) => void;
+}
+
+/** How the channel works that tells of changes. */
+export interface ChannelOptions {
+  /**
+   * Known to all processes, and to other programs that tell of writes: messages without its HMAC are ignored. It keeps strangers
+   * from making the cache miss; nobody can make it serve something wrong over the channel. Default: none.
+   */
+  readonly secret?: string;
+  /** Milliseconds within which a channel that is cut off is noticed. Default: 1000, at least 20. */
+  readonly heartbeat?: Duration;
 }
 
 /** Where one read stands: what `cache.explain()` returns. */
@@ -166,7 +182,7 @@ export type Explanation =
       readonly present: readonly boolean[];
       /** When this process stored each of them; undefined if it did not, or long ago. */
       readonly filledAt: readonly (Date | undefined)[];
-      /** The last invalidation of any of the tags by this process, and what wrote; missing if none is known. */
+      /** The last invalidation of any of the tags that this process has made or heard of, and what wrote; missing if none is known. */
       readonly invalidated?: { readonly at: Date; readonly cause: string };
       /** All of this as a few lines. */
       readonly text: string;

@@ -70,11 +70,11 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
 
   /** Shares the entry of `findOne` with the same key: a row that is there is the answer. */
   override exists(options: FindManyOptions<Entity> = {}): Promise<boolean> {
-    return this.exist("exists", options, () => super.exists(options));
+    return this.whether("exists", options, () => super.exists(options));
   }
 
   override existsBy(where: Where<Entity>): Promise<boolean> {
-    return this.exist("existsBy", { where }, () => super.existsBy(where));
+    return this.whether("existsBy", { where }, () => super.existsBy(where));
   }
 
   override count(options: FindManyOptions<Entity> = {}): Promise<number> {
@@ -141,7 +141,7 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     );
   }
 
-  private exist(method: string, options: FindManyOptions<Entity>, typeorm: () => Promise<boolean>): Promise<boolean> {
+  private whether(method: string, options: FindManyOptions<Entity>, typeorm: () => Promise<boolean>): Promise<boolean> {
     return this.serve(method, "exists", options, (through, call) => through.exists(call), typeorm);
   }
 

@@ -45,7 +45,8 @@ export function statementQuery(
 function textOf(driver: string, sql: string, parameters: readonly unknown[]): string | undefined {
   let encoded: string;
   try {
-    encoded = JSON.stringify(parameters.map(encodeRaw));
+    // Drivers take undefined for NULL, or throw; null may be something else to them.
+    encoded = JSON.stringify(parameters.map((value) => (value === undefined ? ["u"] : encodeRaw(value))));
   } catch (error) {
     if (error instanceof UnencodableValue) return undefined;
     throw error;

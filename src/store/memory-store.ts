@@ -10,6 +10,7 @@ import type {
   ReadRequest,
   Store,
   StoreContext,
+  StoreListener,
   UnlockAnswer,
   UnlockRequest,
   WriteThroughRequest,
@@ -57,6 +58,7 @@ export class MemoryStore implements Store {
   private readonly tokens: LRUCache<Tag, Token>;
   /** Per locked tag the deadlines of its holders, dead ones included until somebody looks. */
   private readonly locks = new Map<Tag, Map<string, number>>();
+  private readonly listeners = new Set<StoreListener>();
   private context: StoreContext | undefined;
 
   constructor(options: MemoryStoreOptions = {}) {
@@ -149,20 +151,35 @@ export class MemoryStore implements Store {
     // else has had the tag, even if that one's record was lost before they came.
     for (const tag of tags) this.tokens.delete(tag);
     this.writeThrough(written, request.token);
+    this.send(request.messages);
     return { held, written: written.length };
   }
 
-  async invalidate(tags: readonly Tag[]): Promise<void> {
+  async invalidate(tags: readonly Tag[], messages?: ReadonlyMap<string, string>): Promise<void> {
     this.opened();
     for (const tag of tags) this.tokens.delete(tag);
+    this.send(messages);
+  }
+
+  /** Messages come in before the call that has sent them returns; nothing is ever lost. */
+  async listen(listener: StoreListener): Promise<void> {
+    this.opened();
+    this.listeners.add(listener);
+    listener.up();
+    listener.confirmed(Infinity);
   }
 
   /** Forgets everything. */
   async close(): Promise<void> {
     this.context = undefined;
+    this.listeners.clear();
     this.entries.clear();
     this.tokens.clear();
     this.locks.clear();
+  }
+
+  private send(messages: ReadonlyMap<string, string> | undefined): void {
+    for (const text of messages?.values() ?? []) for (const listener of this.listeners) listener.message(text);
   }
 
   private readOne(request: ReadRequest): ReadAnswer {

@@ -43,8 +43,20 @@ export interface Store {
   /** Ends a lock after COMMIT or ROLLBACK; see {@link UnlockRequest}. */
   unlock(request: UnlockRequest): Promise<UnlockAnswer>;
 
-  /** Makes everything that depends on these tags unreadable, at once and without a lock. */
-  invalidate(tags: readonly Tag[]): Promise<void>;
+  /**
+   * Makes everything that depends on these tags unreadable, at once and without a lock.
+   *
+   * @param messages sent to those who {@link listen}, by the group of their tags; of groups without tags too
+   */
+  invalidate(tags: readonly Tag[], messages?: ReadonlyMap<string, string>): Promise<void>;
+
+  /**
+   * Hears what is sent over the channel of the namespace, by this store too, until it is closed. A store without this method
+   * tells nobody, and hears of nobody.
+   *
+   * @param heartbeat milliseconds between two looks at whether messages still come through
+   */
+  listen?(listener: StoreListener, heartbeat: number): Promise<void>;
 
   /** Releases what the store opened itself; a client that the user passed in stays open. */
   close(): Promise<void>;
@@ -60,6 +72,16 @@ export interface StoreContext {
   readonly timeout: number;
   /** Called when a connection was lost or found again; never throws. */
   readonly onStateChange?: (state: "up" | "down", cause?: unknown) => void;
+}
+
+/** Who hears what comes over the channel. Nothing here throws. */
+export interface StoreListener {
+  message(text: string): void;
+  /** Messages come in from now on; what was sent since the last `down` is lost. */
+  up(): void;
+  down(cause?: unknown): void;
+  /** Everything that was sent before this time, on the monotonic clock of the process, has come in. */
+  confirmed(at: number): void;
 }
 
 /** One entry that is asked for. */
@@ -116,6 +138,8 @@ export interface UnlockRequest {
    * since, and no quarantine runs. Must be empty after a rollback.
    */
   readonly entries: readonly WriteThroughRequest[];
+  /** Sent over the channel together with the end of the lock, by the group of the tags that they tell of. */
+  readonly messages?: ReadonlyMap<string, string> | undefined;
 }
 
 /** An entry whose tags are all locked by the caller, but for those whose token was captured at the lock. */

@@ -10,6 +10,11 @@ const LINES: { readonly [Name in CacheEventName]: (event: CacheEvents[Name]) => 
   lock: ({ tags, cause }) => `write ${cause}: locks ${tags.join(" ")}`,
   invalidate: ({ tags, cause }) => `write ${cause}: invalidates ${tags.join(" ")}`,
   writeThrough: ({ entity, key }) => `write ${entity}: stored ${key}`,
+  invalidated: ({ table, operation, tags, origin }) =>
+    `heard ${operation} ${table}: invalidated ${tags.join(" ")}, by ${origin}`,
+  gap: ({ reason, origin }) =>
+    `heard: something may be missing (${reason})${origin === undefined ? "" : ` of ${origin}`}`,
+  rejected: ({ why }) => `heard: a message was ignored (${why})`,
   storeError: ({ operation, error }) => `store: ${operation} failed: ${String(error)}`,
 };
 

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Tag } from "../core/tag";
 import type { CacheReporter } from "../events";
 
-/** An invalidation that this process has sent. */
+/** An invalidation that this process has sent, or heard of. */
 export interface PastInvalidation {
   readonly at: Date;
   /** What wrote, in words: "update product". */
@@ -12,7 +12,7 @@ export interface PastInvalidation {
 /** More than this, of each, and the oldest is forgotten. */
 const MOST = 10_000;
 
-/** Remembers what this process has lately filled and invalidated, for explanations. */
+/** Remembers what this process has lately filled and invalidated, and what it heard of others, for explanations. */
 export class History {
   private readonly fills = new LRUCache<string, Date>({ max: MOST });
   private readonly invalidations = new LRUCache<Tag, PastInvalidation>({ max: MOST });
@@ -22,6 +22,9 @@ export class History {
     reporter.on("writeThrough", ({ key }) => this.fills.set(key, new Date()));
     reporter.on("lock", ({ tags, cause }) => this.note(tags, cause));
     reporter.on("invalidate", ({ tags, cause }) => this.note(tags, cause));
+    reporter.on("invalidated", ({ tags, own, operation, table, origin }) => {
+      if (!own) this.note(tags, `${operation} ${table}, by process ${origin}`);
+    });
   }
 
   /** When this process has last stored the entry. */

@@ -1,3 +1,4 @@
+import type { Operation } from "../core/change";
 import { anyRowTag, epochTag, type Tag } from "../core/tag";
 import { keyTag } from "../metadata/cached-query";
 import type { Schema, TableModel } from "../metadata/schema";
@@ -57,6 +58,8 @@ export class TableChanges {
   inserted = 0;
   /** Rows that events said were inserted. */
   announced = 0;
+  /** What was done to the table, for those who are told of it; nothing is invalidated by it. */
+  readonly operations = new Set<Operation>();
 
   constructor(readonly table: TableModel) {}
 
@@ -120,6 +123,7 @@ export class TableChanges {
   merge(other: TableChanges): void {
     this.inserted += other.inserted;
     this.announced += other.announced;
+    for (const operation of other.operations) this.operations.add(operation);
     if (other.wholeTable || (this.searchedBy ?? other.searchedBy) !== (other.searchedBy ?? this.searchedBy))
       this.touchAll();
     this.searchedBy ??= other.searchedBy;
@@ -188,15 +192,29 @@ export class ChangeSet {
   }
 
   /** Unknown rows of a table, and whatever the database may change because of them. */
-  private touchTable(table: TableModel): void {
+  touchTable(table: TableModel): void {
     this.touchGroup(table.group);
-    for (const { group, beyond } of table.cascades.onDelete) for (const one of [group, ...beyond]) this.touchGroup(one);
-    for (const { groups } of table.cascades.onUpdate) for (const group of groups) this.touchGroup(group);
+    this.touchChildren(table, "unknown");
+  }
+
+  /** What the database may change because of rows of this table. */
+  touchChildren({ cascades }: TableModel, operation: Operation): void {
+    const [deleted, updated] = [
+      ["delete", "mixed", "unknown"],
+      ["update", "mixed", "unknown"],
+    ];
+    if (deleted.includes(operation))
+      for (const { group, beyond } of cascades.onDelete) for (const one of [group, ...beyond]) this.touchGroup(one);
+    if (updated.includes(operation))
+      for (const { groups } of cascades.onUpdate) for (const group of groups) this.touchGroup(group);
   }
 
   /** Unknown rows of a table alone. */
   touchGroup(group: string): void {
     const table = this.schema.tableOf(group);
-    if (table?.tracked === true) this.table(table).touchAll();
+    if (table?.tracked !== true) return;
+    const changes = this.table(table);
+    changes.operations.add("unknown");
+    changes.touchAll();
   }
 }

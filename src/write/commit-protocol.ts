@@ -1,3 +1,4 @@
+import type { Change } from "../core/change";
 import type { Clock } from "../core/clock";
 import { isBarrier, type Tag } from "../core/tag";
 import type { Token, TokenSource } from "../core/token";
@@ -37,7 +38,12 @@ export interface Ending {
   readonly entries?: (token: Token) => readonly WriteThroughRequest[];
   /** Invalidated too if the lock was not held from beginning to end. */
   readonly searched?: readonly Tag[];
+  /** What those who listen are told of, besides the tags. */
+  readonly told?: readonly Change[];
 }
+
+/** Makes the messages that tell of invalidated tags, by group; they are sent at once, in the order in which they were made. */
+export type Announce = (tags: Iterable<Tag>, told?: readonly Change[]) => ReadonlyMap<string, string> | undefined;
 
 /** What the protocol needs of the cache around it. */
 export interface CommitProtocolOptions {
@@ -51,6 +57,8 @@ export interface CommitProtocolOptions {
   readonly clock: Clock;
   readonly reporter: CacheReporter;
   readonly logger: CacheLogger;
+  /** Undefined if nobody is told. */
+  readonly announce?: Announce | undefined;
 }
 
 const MOST_ATTEMPTS = 3;
@@ -140,22 +148,23 @@ export class CommitProtocol {
   async release(
     held: HeldLock,
     outcome: "committed" | "rolled-back" | "failed" | "unknown",
-    { cause, renewed = false, entries = () => [], searched = [] }: Ending,
+    { cause, renewed = false, entries = () => [], searched = [], told = [] }: Ending,
   ): Promise<void> {
     const { reporter, logger, pending } = this.options;
     const tags = held.locked ? [...held.tags] : [...held.tags, ...searched];
-    if (!held.locked) return outcome === "rolled-back" ? undefined : this.invalidate(tags, cause);
+    if (!held.locked) return outcome === "rolled-back" ? undefined : this.invalidate(tags, cause, told);
     try {
       if (outcome !== "unknown") {
         const token = this.options.tokens();
-        const answer = await this.unlock(held, outcome === "committed" ? entries(token) : [], token);
+        const write = outcome === "committed" ? entries(token) : [];
+        const answer = await this.unlock(held, write, token, outcome === "rolled-back" ? undefined : told);
         if ((renewed || !answer.held) && outcome !== "rolled-back") await this.invalidate(searched, cause);
         if (!answer.held && outcome !== "rolled-back") {
           logger.warn(
             `A lock was lost before its COMMIT had returned (${cause}). If COMMITs take long, raise the option lockTtl.`,
           );
         }
-      }
+      } else await this.tell(tags, told);
       if (outcome !== "rolled-back") reporter.emit("invalidate", { tags, cause });
     } catch (error) {
       reporter.emit("storeError", { operation: "unlock", error });
@@ -164,11 +173,11 @@ export class CommitProtocol {
   }
 
   /** Makes what depends on these tags unreadable, now or as soon as the store answers. Never rejects. */
-  async invalidate(tags: readonly Tag[], cause: string): Promise<void> {
-    const { reporter, store, pending } = this.options;
+  async invalidate(tags: readonly Tag[], cause: string, told: readonly Change[] = []): Promise<void> {
+    const { reporter, store, pending, announce } = this.options;
     if (tags.length === 0) return;
     try {
-      await store.invalidate(tags);
+      await store.invalidate(tags, announce?.(tags, told));
       reporter.emit("invalidate", { tags, cause });
     } catch (error) {
       reporter.emit("storeError", { operation: "invalidate", error });
@@ -176,10 +185,24 @@ export class CommitProtocol {
     }
   }
 
-  private unlock(held: HeldLock, entries: readonly WriteThroughRequest[], token = this.options.tokens()) {
-    const { store, tagTtl } = this.options;
+  /** For rows that may have been committed, or may be yet, under a lock that stays. */
+  private async tell(tags: readonly Tag[], told: readonly Change[]): Promise<void> {
+    const messages = this.options.announce?.(tags, told);
+    if (messages !== undefined) await this.options.store.invalidate([], messages);
+  }
+
+  /** @param told undefined if nothing has changed */
+  private unlock(
+    held: HeldLock,
+    entries: readonly WriteThroughRequest[],
+    token = this.options.tokens(),
+    told?: readonly Change[],
+  ) {
+    const { store, tagTtl, announce } = this.options;
     const watched = Array.from(held.tokens, ([tag, token]) => ({ tag, token })).filter(({ tag }) => isBarrier(tag));
-    return store.unlock({ tags: [...held.tags], holder: held.holder, token, tagTtl: tagTtl(), watched, entries });
+    const messages = told === undefined ? undefined : announce?.(held.tags, told);
+    const tags = [...held.tags];
+    return store.unlock({ tags, holder: held.holder, token, tagTtl: tagTtl(), watched, entries, messages });
   }
 
   private async lockInTime(plan: LockPlan, tags: ReadonlySet<Tag>, holder: string): Promise<HeldLock> {

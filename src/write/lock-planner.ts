@@ -1,6 +1,8 @@
+import type { Change } from "../core/change";
 import { anyRowTag, barrierTag, epochTag, type Tag } from "../core/tag";
 import type { EntityModel } from "../metadata/entity-model";
 import type { ChangeSet, TableChanges, WrittenRow } from "./change-set";
+import { changeOf } from "./change-of";
 import type { LockPlan } from "./commit-protocol";
 
 /** Rows of one entity to put into the cache after COMMIT. */
@@ -14,6 +16,8 @@ export interface WritePlan extends LockPlan {
   readonly writeThrough: readonly WriteThroughRows[];
   /** Epochs of tables whose rows a search has found, which is not enough if the lock is lost before its end. */
   readonly searched: readonly Tag[];
+  /** What those who listen are told of. */
+  readonly told: readonly Change[];
 }
 
 /** Reads the declared keys of rows inside of the transaction that wrote them; see row-reader.ts. */
@@ -34,12 +38,14 @@ export async function planWrite(changes: ChangeSet, readKeyTags?: KeyTagReader, 
   const tags = new Set<Tag>();
   const readTags = new Set<Tag>();
   const writeThrough: WriteThroughRows[] = [];
+  const told: Change[] = [];
   let room = MOST_WRITTEN_THROUGH;
   for (const table of changes.tables.values()) {
     const epoch = epochTag(table.table.group);
     const isKnown = table.searchedBy === undefined || table.searchedBy === searcher;
     const own = isKnown ? await tagsOf(table, readKeyTags) : new Set([epoch]);
     for (const tag of own) tags.add(tag);
+    if (own.size > 0) told.push(changeOf(table, [...own]));
     if (own.has(epoch)) continue;
     if (table.searchedBy !== undefined) {
       searched.push(epoch);
@@ -54,7 +60,8 @@ export async function planWrite(changes: ChangeSet, readKeyTags?: KeyTagReader, 
     for (const tag of table.suspected) if (!own.has(tag)) readTags.add(tag);
     writeThrough.push(...models.map((model) => ({ model, rows: [...table.rows.values()] })));
   }
-  return { tags: [...tags], readTags: [...readTags], cause: [...changes.causes].join("; "), writeThrough, searched };
+  const cause = [...changes.causes].join("; ");
+  return { tags: [...tags], readTags: [...readTags], cause, writeThrough, searched, told };
 }
 
 async function tagsOf(changes: TableChanges, readKeyTags: KeyTagReader | undefined): Promise<ReadonlySet<Tag>> {

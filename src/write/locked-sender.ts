@@ -101,7 +101,7 @@ export class LockedSender {
   /** For a write whose transaction may have ended before it arrived: invalidates at once, before its caller hears of it. */
   async makeUpFor(changes: ChangeSet): Promise<void> {
     const plan = await planWrite(changes);
-    if (plan.tags.length > 0) await this.protocol.invalidate(plan.tags, plan.cause);
+    if (plan.tags.length > 0) await this.protocol.invalidate(plan.tags, plan.cause, plan.told);
   }
 
   private async under<Result>(
@@ -116,9 +116,9 @@ export class LockedSender {
     let committed: CommittedRows[] = [];
     const release = async () => {
       const renewed = stop();
-      const { cause, searched } = plan;
+      const { cause, searched, told } = plan;
       const entries = (token: Token) => (renewed ? [] : writeThroughEntries(committed, held, token, this.writeThrough));
-      await this.protocol.release(held, outcome, { cause, renewed, searched, entries });
+      await this.protocol.release(held, outcome, { cause, renewed, searched, told, entries });
     };
     try {
       const result = await send();

@@ -1,5 +1,6 @@
 import { epochTag, type Tag } from "../core/tag";
 import type { Store } from "../store/store";
+import type { Announce } from "./commit-protocol";
 
 /** More tags than this, and the epochs of their tables take their place. */
 const MOST_TAGS = 10_000;
@@ -22,6 +23,7 @@ export class PendingInvalidations {
   constructor(
     private readonly store: Store,
     private readonly groups: () => readonly string[],
+    private readonly announce?: Announce,
   ) {}
 
   get size(): number {
@@ -55,7 +57,7 @@ export class PendingInvalidations {
     const batch = this.tags;
     [this.sent, this.tags] = [batch, new Set()];
     try {
-      await this.store.invalidate([...batch]);
+      await this.store.invalidate([...batch], this.announce?.(batch));
       this.sent = new Set();
       this.delay = FIRST_RETRY_MS;
     } catch {

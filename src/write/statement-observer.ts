@@ -52,6 +52,13 @@ export class StatementObserver {
     return this.journals.get(runner);
   }
 
+  /** On SQLite all of a process share one connection, and a read beside a transaction sees what it has not committed. */
+  transactions(dataSource: DataSource): { readonly open: boolean; readonly begun: number } {
+    const { queryRunner } = dataSource.driver as { queryRunner?: QueryRunner };
+    const journal = queryRunner === undefined ? undefined : this.journalOf(queryRunner);
+    return { open: journal !== undefined && (journal.isOpen() || journal.ending > 0), begun: journal?.begun ?? 0 };
+  }
+
   private observe(runner: QueryRunner): QueryRunner {
     if (this.observed.has(runner)) return runner;
     this.observed.add(runner);

@@ -1,7 +1,7 @@
 import type { DataSource } from "typeorm";
 import { anyRowTag, epochTag, type Tag } from "../core/tag";
 import type { Schema } from "../metadata/schema";
-import { ChangeSet } from "./change-set";
+import { ChangeSet, type TableChanges } from "./change-set";
 import { readKeyTags } from "./row-reader";
 
 /**
@@ -16,15 +16,23 @@ export async function tagsOfRow(
   group: string,
   primaryKey: readonly unknown[],
 ): Promise<readonly Tag[]> {
-  const epoch = [epochTag(group)];
   const table = schema.tableOf(group);
-  if (table === undefined) return epoch;
+  if (table === undefined) return [epochTag(group)];
   const changes = new ChangeSet(schema).table(table);
-  if (!changes.addRow(primaryKey, "anew")) return epoch;
+  if (!changes.addRow(primaryKey, "anew")) return [epochTag(group)];
+  return tagsOfRows(dataSource, changes);
+}
+
+/** The same for all rows of `changes`. */
+export async function tagsOfRows(dataSource: DataSource, changes: TableChanges): Promise<readonly Tag[]> {
+  const { group, keys } = changes.table;
+  const rows = [...changes.rows.values()];
+  if (changes.isCoarse()) return [epochTag(group)];
+  if (keys.length === 0) return changes.tags();
   const runner = dataSource.createQueryRunner("master");
   try {
-    const keyTags = table.keys.length === 0 ? [] : await readKeyTags(runner, changes, [...changes.rows.values()]);
-    return keyTags === undefined ? epoch : [anyRowTag(group), ...changes.rows.keys(), ...keyTags];
+    const keyTags = await readKeyTags(runner, changes, rows);
+    return keyTags === undefined ? [epochTag(group)] : [anyRowTag(group), ...changes.rows.keys(), ...keyTags];
   } finally {
     await runner.release();
   }

@@ -1,7 +1,8 @@
 import type { DeleteCascade } from "../metadata/cascades";
 import type { Key, KeyColumn } from "../metadata/entity-model";
 import type { Schema, TableModel } from "../metadata/schema";
-import type { Binding, Operand, RowTarget } from "../sql/row-target";
+import type { Binding, RowTarget } from "../sql/row-target";
+import type { Operand } from "../sql/token-reader";
 import type { ChangeSet, Condition, ConditionValue, Findable, TableChanges } from "./change-set";
 
 /** A row that a statement names: by its primary key, or by the values of a declared key, and then there may be several. */
@@ -18,6 +19,7 @@ export function addTarget(
   target: RowTarget,
   parameters: readonly unknown[],
 ): void {
+  if (table.primaryKey !== undefined) changes.table(table).operations.add(target.operation);
   if (target.operation === "insert") {
     if (table.primaryKey !== undefined) insertRows(changes.table(table), target, parameters);
     return;
@@ -91,7 +93,10 @@ function addCascade(
   if (conditions === undefined || conditions.length > MOST_CONDITIONS) return changes.touchGroup(group);
   const known = conditions.flatMap((condition) => condition ?? []);
   if (known.length < conditions.length) changes.touchGroup(group);
-  else changes.table(child).addSearch({ conditions: known, findable: "as before" });
+  else {
+    changes.table(child).operations.add("unknown");
+    changes.table(child).addSearch({ conditions: known, findable: "as before" });
+  }
 }
 
 function childrenOf(parent: TableModel, row: NamedRow, columns: DeleteCascade["columns"]): Condition | undefined {

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from "@jest/globals";
+import { describeChannel } from "./channel-cases";
 import { describeClosed } from "./closed-cases";
 import { describeLocks } from "./lock-cases";
 import { describeLostData } from "./lost-data-cases";
@@ -21,6 +22,7 @@ export function describeStore(name: string, harness: StoreHarness): void {
     describeReads(world);
     describeLocks(world);
     describeWriteThrough(world);
+    describeChannel(world);
     describeClosed(world);
     if (harness.losesData) describeLostData(world);
   });

@@ -31,8 +31,8 @@ describe("the tarball", () => {
       .trim()
       .split("\n")
       .map((file) => file.replace("package/", ""));
-    const scripts = readdirSync(join(root, "src/store/redis/scripts")).map(
-      (name) => `dist/store/redis/scripts/${name}`,
+    const scripts = ["store/redis/scripts", "feed/scripts"].flatMap((folder) =>
+      readdirSync(join(root, "src", folder)).map((name) => `dist/${folder}/${name}`),
     );
     expect(files).toEqual(
       expect.arrayContaining([...scripts, "LICENSE", "README.md", "dist/index.js", "dist/index.d.ts"]),

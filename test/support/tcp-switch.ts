@@ -6,27 +6,49 @@ export interface TcpSwitch {
   readonly port: number;
   /** New connections go there; those that are open are cut. */
   leadTo(port: number): void;
+  /** Ends every connection that is open. */
+  cut(): void;
+  /** Lets nothing through, and closes nothing: a cable that was pulled. What is sent meanwhile is lost, with its connection. */
+  freeze(): void;
+  /** Lets new connections through again; those that were frozen stay dead. */
+  thaw(): void;
+  /** Milliseconds by which the server's answers come later from now on. */
+  delay(milliseconds: number): void;
   stop(): Promise<void>;
 }
 
 /** Listens on a free port and leads to `target`. */
 export async function tcpSwitch(target: number): Promise<TcpSwitch> {
   const open = new Set<Socket>();
+  const dead = new Set<Socket>();
+  let isFrozen = false;
+  let late = 0;
   const cut = () => open.forEach((socket) => socket.destroy());
+  const pass = (from: Socket, to: Socket, isAnswer: boolean) => {
+    open.add(from);
+    if (isFrozen) dead.add(from);
+    from.on("error", () => undefined);
+    from.once("close", () => {
+      open.delete(from);
+      dead.delete(from);
+      to.destroy();
+    });
+    from.on("data", (chunk) => {
+      const send = () => {
+        if (!dead.has(from) && !to.destroyed) to.write(chunk);
+      };
+      // Timers of one length fire in the order in which they were set.
+      if (isAnswer && late > 0) setTimeout(send, late);
+      else send();
+    });
+    from.on("end", () => {
+      if (!dead.has(from)) to.end();
+    });
+  };
   const server = createServer((from) => {
     const to = connect(target, "127.0.0.1");
-    for (const [one, other] of [
-      [from, to],
-      [to, from],
-    ] as const) {
-      open.add(one);
-      one.on("error", () => undefined);
-      one.once("close", () => {
-        open.delete(one);
-        other.destroy();
-      });
-      one.pipe(other);
-    }
+    pass(from, to, false);
+    pass(to, from, true);
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
@@ -34,6 +56,17 @@ export async function tcpSwitch(target: number): Promise<TcpSwitch> {
     leadTo(port) {
       target = port;
       cut();
+    },
+    cut,
+    freeze() {
+      isFrozen = true;
+      for (const socket of open) dead.add(socket);
+    },
+    thaw() {
+      isFrozen = false;
+    },
+    delay(milliseconds) {
+      late = milliseconds;
     },
     async stop() {
       server.close();

@@ -13,16 +13,20 @@ export interface RedisClient {
   unlink(keys: string[]): Promise<number>;
   evalsha(sha1: string, keyCount: number, ...args: string[]): Promise<unknown>;
   eval(lua: string, keyCount: number, ...args: string[]): Promise<unknown>;
+  subscribe(channel: string): Promise<unknown>;
+  ping(): Promise<unknown>;
   quit(): Promise<unknown>;
   disconnect(reconnect?: boolean): void;
   on(event: "connect" | "ready" | "close" | "end", listener: () => void): unknown;
   on(event: "error", listener: (error: unknown) => void): unknown;
+  on(event: "message", listener: (channel: string, text: string) => void): unknown;
 }
 
 /** How the store's own connection differs from the user's; whatever is not named here is inherited. */
 export interface ConnectionOptions {
   readonly enableOfflineQueue: false;
   readonly autoResendUnfulfilledCommands: false;
+  readonly autoResubscribe: false;
   readonly maxRetriesPerRequest: 0;
   readonly enableReadyCheck: true;
   readonly enableAutoPipelining: false;
@@ -46,6 +50,8 @@ export function connectionOptions(): ConnectionOptions {
   return {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
+    // Whoever listens must know from when on he hears.
+    autoResubscribe: false,
     maxRetriesPerRequest: 0,
     enableReadyCheck: true,
     // Waiting for the end of the turn costs a lone command as much as all else that the client does for it. Reads are batched

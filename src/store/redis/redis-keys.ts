@@ -12,6 +12,7 @@ const FORMAT = "v1";
  * <namespace>:v1:<server id>:{<group>}:t:<rest>   tag, without the group that it begins with
  * <namespace>:v1:<server id>:{<group>}:e:<key>    entry
  * <namespace>:v1:{<group>}:s                      the id of the server that served the group last
+ * <namespace>:changes                             the channel of messages; no key, and the namespace as it is
  * ```
  *
  * The scripts count on it that a tag's key is its guard's key with `t:<rest>` in place of the last letter. The braces hold
@@ -47,9 +48,19 @@ export class RedisKeys {
     return `${this.prefix}${group}}:e:${key}`;
   }
 
+  /** Under no server's id: whoever sends a message from outside knows none. */
+  get channel(): string {
+    return channelOf(this.namespace);
+  }
+
   lastServer(group: string): string {
     return `${this.shared}{${group}}:s`;
   }
+}
+
+/** The channel of a namespace. */
+export function channelOf(namespace: string): string {
+  return `${namespace}:changes`;
 }
 
 /**

@@ -1,12 +1,24 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { groupBy } from "../../core/group-by";
 import { groupOf, type Tag } from "../../core/tag";
 import { createTokenSource, type Token, type TokenSource } from "../../core/token";
 import { CacheConfigError, CacheStateError, StoreError } from "../../errors";
-import type { FillRequest, ReadAnswer, ReadRequest, Store, StoreContext, UnlockAnswer, UnlockRequest } from "../store";
+import type {
+  FillRequest,
+  ReadAnswer,
+  ReadRequest,
+  Store,
+  StoreContext,
+  StoreListener,
+  UnlockAnswer,
+  UnlockRequest,
+} from "../store";
 import { ReadBatch } from "./read-batch";
 import { readEntries } from "./read-entries";
 import type { RedisLike } from "./redis-client";
 import { RedisConnection, type Session } from "./redis-connection";
+import { channelOf } from "./redis-keys";
+import { RedisSubscriber } from "./redis-subscriber";
 import { retireServers } from "./retire-servers";
 import { runScript, scripts } from "./run-script";
 
@@ -34,6 +46,8 @@ export class RedisStore implements Store {
   readonly name = "redis";
   private readonly tokens: TokenSource;
   private connection: RedisConnection | undefined;
+  private namespace = "";
+  private readonly subscribers: RedisSubscriber[] = [];
   private readonly reads = new ReadBatch((requests) =>
     this.connection === undefined
       ? Promise.reject(notOpen())
@@ -74,6 +88,7 @@ export class RedisStore implements Store {
     }
     const patience = Math.max(context.timeout, PATIENCE_AT_START);
     this.lockTtl = String(Math.ceil(context.lockTtl));
+    this.namespace = context.namespace;
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(resolve, patience);
       const settle = (then: () => void) => {
@@ -171,6 +186,8 @@ export class RedisStore implements Store {
               milliseconds(request.tagTtl),
               String(tags.length),
               String(watched.length),
+              keys.channel,
+              request.messages?.get(group) ?? "",
               ...watched.map(({ token }) => token),
               ...entries.flatMap(({ value, ttl, lockedTags }) => [
                 value,
@@ -193,14 +210,33 @@ export class RedisStore implements Store {
     });
   }
 
-  async invalidate(tags: readonly Tag[]): Promise<void> {
-    if (tags.length === 0) return;
-    await this.opened().call(({ client, keys }) => client.unlink(tags.map((tag) => keys.tag(tag))));
+  async invalidate(tags: readonly Tag[], messages: ReadonlyMap<string, string> = new Map()): Promise<void> {
+    const groups = byGroup(tags);
+    const silent = tags.filter((tag) => !messages.has(groupOf(tag)));
+    if (silent.length + messages.size === 0) return;
+    await this.opened().call(({ client, keys }) =>
+      Promise.all([
+        ...(silent.length === 0 ? [] : [client.unlink(silent.map((tag) => keys.tag(tag)))]),
+        ...Array.from(messages, ([group, message]) => {
+          const members = (groups.get(group) ?? []).map((tag) => keys.tag(tag));
+          return runScript(client, scripts().invalidate, [keys.guard(group), ...members], [keys.channel, message]);
+        }),
+      ]),
+    );
+  }
+
+  /** On a connection of its own, which is tried again without end; resolves when it is up, or after a second. */
+  async listen(listener: StoreListener, heartbeat: number): Promise<void> {
+    this.opened();
+    const subscriber = new RedisSubscriber(this.source, channelOf(this.namespace), listener, heartbeat);
+    this.subscribers.push(subscriber);
+    await Promise.race([subscriber.first, delay(PATIENCE_AT_START, undefined, { ref: false })]);
   }
 
   async close(): Promise<void> {
     const { connection } = this;
     this.connection = undefined;
+    for (const subscriber of this.subscribers.splice(0)) subscriber.close();
     await connection?.close();
   }
 

@@ -14,13 +14,19 @@ export interface Scripts {
   readonly prepare: Script;
   readonly lock: Script;
   readonly unlock: Script;
+  readonly invalidate: Script;
 }
 
 let loaded: Scripts | undefined;
 
 /** The commands of this package, read once. */
 export function scripts(): Scripts {
-  loaded ??= { prepare: load("prepare"), lock: load("lock"), unlock: load("unlock") };
+  loaded ??= {
+    prepare: load("prepare"),
+    lock: load("lock"),
+    unlock: load("unlock"),
+    invalidate: load("invalidate"),
+  };
   return loaded;
 }
 

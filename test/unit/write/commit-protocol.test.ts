@@ -3,7 +3,7 @@ import { LockError, StoreError } from "../../../src/errors";
 import { CacheReporter } from "../../../src/events";
 import type { Consistency } from "../../../src/options";
 import type { Store, UnlockRequest } from "../../../src/store/store";
-import { CommitProtocol, type HeldLock } from "../../../src/write/commit-protocol";
+import { CommitProtocol, type Announce, type HeldLock } from "../../../src/write/commit-protocol";
 import { PendingInvalidations } from "../../../src/write/pending-invalidations";
 
 const LOCK_TTL = 900;
@@ -11,7 +11,8 @@ const PLAN = { tags: ["t|*", "t|id=1"], readTags: ["t|"], cause: "update t" };
 const away = () => Promise.reject(new StoreError("STORE_TIMEOUT", "too late"));
 
 /** A protocol over a store of which each call can be replaced, and a clock that only the test moves. */
-function setUp(consistency: Consistency = "strict", replaced: Partial<Store> = {}) {
+function setUp(consistency: Consistency = "strict", replaced: Partial<Store> = {}, isHeard = false) {
+  const announced: string[] = [];
   const calls: string[] = [];
   const unlocked: UnlockRequest[] = [];
   const warnings: string[] = [];
@@ -35,6 +36,10 @@ function setUp(consistency: Consistency = "strict", replaced: Partial<Store> = {
     }),
     invalidate: logged("invalidate", replaced.invalidate ?? (() => Promise.resolve())),
   } as unknown as Store;
+  const announce: Announce = (tags, told = []) => {
+    announced.push(`${[...tags].join()} ${told.map(({ operation }) => operation).join()}`);
+    return new Map([["t", `message ${announced.length}`]]);
+  };
   const reporter = new CacheReporter();
   for (const name of ["lock", "invalidate", "storeError"] as const) reporter.on(name, () => events.push(name));
   const pending = new PendingInvalidations(store, () => ["t"]);
@@ -48,12 +53,14 @@ function setUp(consistency: Consistency = "strict", replaced: Partial<Store> = {
     clock: { monotonic: () => now },
     reporter,
     logger: { warn: (message) => void warnings.push(message) },
+    announce: isHeard ? announce : undefined,
   });
   return {
     protocol,
     pending,
     calls,
     unlocked,
+    announced,
     warnings,
     events,
     pass: (milliseconds: number) => void (now += milliseconds),
@@ -284,5 +291,41 @@ describe("UNLOCK", () => {
     });
     await loud.release(held(), "committed", { cause: "why" });
     pending.stop();
+  });
+});
+
+describe("those who listen", () => {
+  const told = [{ table: "t", group: "t", operation: "update", rows: [{ id: 1 }], tags: PLAN.tags }] as const;
+  const ending = { cause: "update t", told };
+  const messages = new Map([["t", "message 1"]]);
+
+  it.each(["committed", "failed"] as const)("are told with the UNLOCK: %s", async (outcome) => {
+    const { protocol, unlocked, announced } = setUp("strict", {}, true);
+    await protocol.release(held(), outcome, ending);
+    expect(announced).toEqual(["t|*,t|id=1 update"]);
+    expect(unlocked[0]).toMatchObject({ messages });
+  });
+
+  it("are told nothing of what is rolled back", async () => {
+    const { protocol, unlocked, announced } = setUp("strict", {}, true);
+    await protocol.release(held(), "rolled-back", ending);
+    await protocol.release(held({ locked: false }), "rolled-back", ending);
+    expect(announced).toEqual([]);
+    expect(unlocked[0]?.messages).toBeUndefined();
+  });
+
+  it("are told of what may have been committed, while its lock stays", async () => {
+    const sent: unknown[] = [];
+    const { protocol, unlocked } = setUp("strict", { invalidate: async (...args) => void sent.push(args) }, true);
+    await protocol.release(held(), "unknown", ending);
+    expect(unlocked).toEqual([]);
+    expect(sent).toEqual([[[], messages]]);
+  });
+
+  it("are told of what could not be locked", async () => {
+    const sent: unknown[] = [];
+    const { protocol } = setUp("available", { invalidate: async (...args) => void sent.push(args) }, true);
+    await protocol.release(held({ locked: false }), "committed", ending);
+    expect(sent).toEqual([[PLAN.tags, messages]]);
   });
 });

@@ -48,6 +48,20 @@ describe("invalidations that the store did not take", () => {
     expect(scripted.calls).toHaveLength(2);
   });
 
+  it("tell those who listen when they are made up for", async () => {
+    const sent: unknown[] = [];
+    const store = { invalidate: async (...args: unknown[]) => void sent.push(args) } as unknown as Store;
+    const messages = new Map([["a", "message"]]);
+    const telling = new PendingInvalidations(
+      store,
+      () => [],
+      (tags) => ([...tags].join() === "a|id=1" ? messages : undefined),
+    );
+    telling.add(["a|id=1"]);
+    await telling.drain();
+    expect(sent).toEqual([[["a|id=1"], messages]]);
+  });
+
   it("count until the store has answered", async () => {
     pending.add(["a|id=1"]);
     void pending.drain();

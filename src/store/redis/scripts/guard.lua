@@ -92,6 +92,13 @@ local function holders_text(holders)
   return table.concat(words, " ")
 end
 
+-- Sends a message, if there is one. A user who may not is told so when he subscribes; what was invalidated stays invalidated.
+local function announce(channel, message)
+  if message ~= "" then
+    redis.pcall("PUBLISH", channel, message)
+  end
+end
+
 -- Captures the tokens of KEYS[first..last], minting those that are missing; "" for a tag that is locked, and for all if a
 -- fill would not be safe now: what depends on it may be loaded but not stored.
 local function capture(first, last, quarantined, new_token, tag_ttl)

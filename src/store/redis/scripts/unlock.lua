@@ -1,5 +1,6 @@
 --[[
-  Ends the lock of one holder after COMMIT or ROLLBACK, and writes entries through where that is safe.
+  Ends the lock of one holder after COMMIT or ROLLBACK, writes entries through where that is safe, and tells those who
+  listen.
 
   KEYS[1]           guard of the group
   KEYS[2..n+1]      tags to unlock
@@ -10,8 +11,10 @@
   ARGV[3]           TTL of a tag (ms)
   ARGV[4]           n
   ARGV[5]           w
-  ARGV[6..w+5]      the token that each watched tag must have still: nothing is written otherwise
-  ARGV[w+6..]       per entry: value, TTL (ms), k, and k times the index in KEYS of a tag that is locked for it
+  ARGV[6]           channel
+  ARGV[7]           message for it, or "" for none
+  ARGV[8..w+7]      the token that each watched tag must have still: nothing is written otherwise
+  ARGV[w+8..]       per entry: value, TTL (ms), k, and k times the index in KEYS of a tag that is locked for it
 
   Replies { held, written }: held is 0 if the lock of any tag had been lost (expired, or the guard was gone), else 1;
   written is the number of entries written.
@@ -59,11 +62,11 @@ end
 
 local barred = false
 for offset = 1, watched do
-  barred = barred or read_tag(KEYS[last_tag + offset]) ~= ARGV[5 + offset]
+  barred = barred or read_tag(KEYS[last_tag + offset]) ~= ARGV[7 + offset]
 end
 
 local written = 0
-local argument = 6 + watched
+local argument = 8 + watched
 for key = last_tag + watched + 1, #KEYS do
   local value = ARGV[argument]
   local ttl = ARGV[argument + 1]
@@ -86,4 +89,5 @@ for key = last_tag + watched + 1, #KEYS do
     written = written + 1
   end
 end
+announce(ARGV[6], ARGV[7])
 return { held, written }

@@ -1,0 +1,90 @@
+import type { Change, OutsideChange } from "../core/change";
+import { epochTag } from "../core/tag";
+import { decodeMessage, encodeChange, type Rejection } from "./change-message";
+
+/** Why changes may have been missed: a number was left out, or nobody listened for a while. */
+export type GapReason = "sequence" | "connection";
+
+/** Who wants to know what the channel brings. */
+export interface ChannelListener {
+  /** A cache has changed something, perhaps this one. */
+  told(change: Omit<Change, "group">, origin: string, sequence: number): void;
+  /** A program asks to invalidate. */
+  asked(change: OutsideChange): void;
+  rejected(why: Rejection): void;
+  /** @param origin of whom something was missed; undefined if it may be anybody */
+  gap(reason: GapReason, origin: string | undefined): void;
+  /** Nothing comes in. */
+  lost(cause: unknown): void;
+  /** Everything that was sent before this time, on the monotonic clock of the process, has come in. */
+  confirmed(at: number): void;
+}
+
+/** More processes than this are forgotten, the one heard least lately first; it begins anew when it is heard again. */
+const MOST_ORIGINS = 10_000;
+
+/** Numbers what this process publishes, and watches over the numbers of the others. */
+export class ChangeChannel {
+  private sequence = 0;
+  /** The last number heard, by origin. */
+  private readonly heard = new Map<string, number>();
+  private listened = false;
+
+  /** @param origin names this process among all that share the namespace */
+  constructor(
+    readonly origin: string,
+    private readonly secret: string | undefined,
+    private readonly listener: ChannelListener,
+  ) {}
+
+  /** The messages that tell of changes, by the group of their table. They must be sent in this order. */
+  encode(changes: readonly Change[]): Map<string, string> {
+    return new Map(
+      changes.map((change) => {
+        const epoch = epochTag(change.group);
+        return [change.group, encodeChange(change, epoch, this.origin, ++this.sequence, this.secret)];
+      }),
+    );
+  }
+
+  /** A message has come in. Never throws. */
+  message(text: string): void {
+    const heard = decodeMessage(text, this.secret);
+    if (heard.kind === "rejected") return this.listener.rejected(heard.why);
+    if (heard.kind === "asked") {
+      const { table, operation, rows } = heard;
+      return this.listener.asked({ table, operation, rows });
+    }
+    const { change, origin, sequence } = heard;
+    this.follow(origin, sequence);
+    this.listener.told(change, origin, sequence);
+  }
+
+  /** Messages come in from now on. What was sent before, after somebody had listened already, is lost. */
+  up(): void {
+    this.heard.clear();
+    if (this.listened) this.listener.gap("connection", undefined);
+    this.listened = true;
+  }
+
+  down(cause?: unknown): void {
+    this.listener.lost(cause);
+  }
+
+  confirmed(at: number): void {
+    this.listener.confirmed(at);
+  }
+
+  /** Own messages are followed too: one that is missing was not sent, so that others have not heard it either. */
+  private follow(origin: string, sequence: number): void {
+    const last = this.heard.get(origin);
+    this.heard.delete(origin);
+    this.heard.set(origin, Math.max(sequence, last ?? 0));
+    if (last !== undefined && sequence > last + 1) this.listener.gap("sequence", origin);
+    if (this.heard.size <= MOST_ORIGINS) return;
+    for (const oldest of this.heard.keys()) {
+      this.heard.delete(oldest);
+      return;
+    }
+  }
+}

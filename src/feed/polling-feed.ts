@@ -1,0 +1,164 @@
+import type { OutsideChange } from "../core/change";
+import { CacheConfigError } from "../errors";
+import { BackingOff } from "./backing-off";
+import type { ChangeFeed, ChangeSink, WatchedTable } from "./change-feed";
+import { decodeMessage } from "./change-message";
+import { changeTable, pollingTriggers, quoted, triggerPrefix, type PolledDialect } from "./polling-triggers";
+
+/** A connection of the feed's own to the database that it polls. */
+export interface PolledConnection {
+  readonly dialect: PolledDialect;
+  readonly query: (sql: string, parameters?: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>;
+  readonly close: () => Promise<void>;
+}
+
+/** What {@link PollingFeed} takes. */
+export interface PollingFeedOptions {
+  /** Milliseconds between two looks at an empty change table. Default: 100, at least 1. */
+  readonly every?: number;
+  /**
+   * Whether the change table and missing triggers are made at the start. Default: true. With false they must be there, from a
+   * migration; see `cache.feeds.pollingTriggers()`.
+   */
+  readonly install?: boolean;
+  /** The name of the change table. Default: "coherent_changes". */
+  readonly table?: string;
+}
+
+/** Changes that are taken at once. */
+const BATCH = 500;
+
+/**
+ * Hears of every write that commits on SQLite, MariaDB or MySQL, whoever makes it: triggers write the primary keys into a change table,
+ * in the transaction of the writer, and the feed takes them from there, deletes them when they were obeyed, and so obeys each at
+ * least once, also after a crash. Several processes may poll: each change is obeyed by one of them, now and then by two.
+ */
+export class PollingFeed implements ChangeFeed {
+  readonly name = "polling";
+  private readonly loop = new BackingOff();
+  private readonly every: number;
+  private readonly install: boolean;
+  private readonly table: string;
+  private connection: PolledConnection | undefined;
+
+  /** @throws CacheConfigError CONFIG_INVALID if an option cannot be meant */
+  constructor(
+    private readonly connect: () => Promise<PolledConnection>,
+    { every = 100, install = true, table = "coherent_changes" }: PollingFeedOptions = {},
+  ) {
+    if (!Number.isFinite(every) || every < 1) throw invalid("every must be at least 1 millisecond");
+    if (typeof install !== "boolean") throw invalid("install must be true or false");
+    if (typeof table !== "string" || table === "") throw invalid("table must be the name of a table");
+    this.every = every;
+    this.install = install;
+    this.table = table;
+  }
+
+  /**
+   * Installs what is missing, and begins to poll. What was written while no process was there is obeyed first.
+   *
+   * @throws CacheConfigError CONFIG_INVALID with `install: false` if something is not there
+   */
+  async start(sink: ChangeSink): Promise<void> {
+    const connection = await this.connect();
+    this.connection = connection;
+    const installed = await this.prepare(connection, sink.tables);
+    // Before there were triggers nobody took notes.
+    if (installed) await sink.lost().catch((cause: unknown) => sink.warn("the store is away.", cause));
+    this.loop.start(
+      () => this.turn(connection, sink),
+      (cause) => sink.warn("its changes cannot be taken; it tries again.", cause),
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.loop.stop();
+    await this.connection?.close();
+  }
+
+  private async turn({ dialect, query }: PolledConnection, sink: ChangeSink): Promise<void> {
+    const table = quoted(dialect, this.table);
+    const [id, message] = [quoted(dialect, "id"), quoted(dialect, "message")];
+    const rows = await query(`SELECT ${id}, ${message} FROM ${table} ORDER BY ${id} LIMIT ${BATCH}`);
+    const changes = rows.flatMap((row) => this.changeIn(row["message"], dialect, sink) ?? []);
+    if (changes.length > 0) await sink.changed(changes);
+    if (rows.length > 0) {
+      // By their ids, and not up to the last: one that a longer transaction was given before may come to light after it.
+      const ids = rows.map((row) => row["id"]);
+      await query(`DELETE FROM ${table} WHERE ${id} IN (${ids.map(() => "?").join(", ")})`, ids);
+    }
+    if (rows.length < BATCH) await this.loop.pause(this.every);
+  }
+
+  private changeIn(text: unknown, dialect: PolledDialect, sink: ChangeSink): OutsideChange | undefined {
+    const heard = decodeMessage(String(text));
+    // MariaDB and MySQL run no trigger for rows that a foreign key deletes or changes.
+    if (heard.kind === "asked") return { ...heard, isAll: dialect === "sqlite" };
+    sink.rejected(heard.kind === "rejected" ? heard.why : "malformed");
+    return undefined;
+  }
+
+  /** @returns whether something had to be installed */
+  private async prepare({ dialect, query }: PolledConnection, tables: readonly WatchedTable[]): Promise<boolean> {
+    const names = new Set((await query(TRIGGERS[dialect])).map((row) => String(row["name"])));
+    const [{ count } = { count: 0 }] = await query(TABLES[dialect], [this.table]);
+    const wanted = watchedBy(dialect, tables).map((table) => ({
+      table,
+      triggers: pollingTriggers(dialect, table, this.table),
+    }));
+    const missing = wanted.filter(({ triggers }) => triggers.some(({ name }) => !names.has(name)));
+    const isThere = Number(count) > 0;
+    if (isThere && missing.length === 0) return false;
+    if (!this.install) {
+      const parts = [...(isThere ? [] : [this.table]), ...missing.map(({ table }) => `the triggers of ${table.path}`)];
+      throw invalid(
+        `missing or of another version: ${parts.join(", ")}. Run what cache.feeds.pollingTriggers() says, or leave install out`,
+      );
+    }
+    await query(changeTable(dialect, this.table).up);
+    for (const { table, triggers } of missing) {
+      const prefix = triggerPrefix(table, this.table);
+      for (const { name, up } of triggers) {
+        if (names.has(name)) continue;
+        // Another process may be doing the same.
+        await query(up).catch((cause: unknown) => {
+          if (!/already exists/i.test(String(cause))) throw cause;
+        });
+      }
+      const own = new Set(triggers.map(({ name }) => name));
+      for (const old of names)
+        if (old.startsWith(prefix) && !own.has(old)) await query(`DROP TRIGGER IF EXISTS ${quoted(dialect, old)}`);
+    }
+    return true;
+  }
+}
+
+const TRIGGERS = {
+  sqlite: "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+  mysql: "SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()",
+};
+
+const TABLES = {
+  sqlite: "SELECT count(*) AS count FROM sqlite_master WHERE type = 'table' AND name = ?",
+  mysql: "SELECT count(*) AS count FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?",
+};
+
+/** All statements that a start would run, for a migration. */
+export function pollingMigration(
+  dialect: PolledDialect,
+  tables: readonly WatchedTable[],
+  name = "coherent_changes",
+): { readonly up: readonly string[]; readonly down: readonly string[] } {
+  const table = changeTable(dialect, name);
+  const triggers = watchedBy(dialect, tables).flatMap((one) => pollingTriggers(dialect, one, name));
+  return { up: [table.up, ...triggers.map(({ up }) => up)], down: [...triggers.map(({ down }) => down), table.down] };
+}
+
+/** On SQLite whatever a foreign key deletes runs its own triggers. */
+function watchedBy(dialect: PolledDialect, tables: readonly WatchedTable[]): readonly WatchedTable[] {
+  return tables.filter(({ isCached }) => dialect === "mysql" || isCached);
+}
+
+function invalid(problem: string): CacheConfigError {
+  return new CacheConfigError("CONFIG_INVALID", `The polling feed: ${problem}.`);
+}

@@ -1,0 +1,102 @@
+import { type Clock, systemClock } from "../../core/clock";
+import type { StoreListener } from "../store";
+import { connectionOptions, type RedisClient, type RedisLike } from "./redis-client";
+
+/** Milliseconds that a new connection gets to become ready. */
+const HANDSHAKE_LIMIT = 10_000;
+
+/**
+ * A connection that hears one channel. It is asked for a sign of life all the time: a cable that was pulled closes nothing, and
+ * the answer to a PING comes after every message that the server had sent on the connection before.
+ */
+export class RedisSubscriber {
+  /** Resolves when the channel is heard for the first time. */
+  readonly first: Promise<void>;
+  private readonly client: RedisClient;
+  private readonly timer: NodeJS.Timeout;
+  private handshake: NodeJS.Timeout | undefined;
+  private isUp = false;
+  private closed = false;
+  private lastError: unknown;
+  /** When the oldest PING was sent that has not been answered. */
+  private asked: number | undefined;
+
+  /** @param heartbeat milliseconds between two PINGs, and within which each must be answered */
+  constructor(
+    source: RedisLike,
+    private readonly channel: string,
+    private readonly listener: StoreListener,
+    private readonly heartbeat: number,
+    private readonly clock: Clock = systemClock,
+  ) {
+    const client = source.duplicate(connectionOptions());
+    this.client = client;
+    let settle = (): void => undefined;
+    this.first = new Promise((resolve) => (settle = resolve));
+    client.on("connect", () => {
+      clearTimeout(this.handshake);
+      this.handshake = setTimeout(() => client.disconnect(true), HANDSHAKE_LIMIT).unref();
+    });
+    client.on("ready", () => void this.subscribe().then(settle));
+    client.on("message", (_channel, text) => listener.message(text));
+    client.on("close", () => this.lose());
+    client.on("error", (error) => {
+      this.lastError = error;
+    });
+    this.timer = setInterval(() => this.beat(), heartbeat).unref();
+  }
+
+  close(): void {
+    this.closed = true;
+    clearInterval(this.timer);
+    clearTimeout(this.handshake);
+    this.client.disconnect();
+  }
+
+  private async subscribe(): Promise<void> {
+    const since = this.clock.monotonic();
+    try {
+      await this.client.subscribe(this.channel);
+    } catch (error) {
+      this.lastError = error;
+      // A server that refuses is not asked again; one that went away is.
+      if (!this.closed && error instanceof Error && error.message.includes("NOPERM")) this.listener.down(error);
+      return;
+    } finally {
+      clearTimeout(this.handshake);
+    }
+    if (this.closed) return;
+    this.isUp = true;
+    this.listener.up();
+    this.listener.confirmed(since);
+  }
+
+  private beat(): void {
+    const now = this.clock.monotonic();
+    if (!this.isUp) return;
+    if (this.asked !== undefined) {
+      if (now - this.asked < this.heartbeat) return;
+      // The end of a connection to nowhere takes its time; that nothing comes in is known now.
+      this.lose();
+      this.client.disconnect(true);
+      return;
+    }
+    this.asked = now;
+    this.client.ping().then(
+      () => {
+        if (this.asked !== now) return;
+        this.asked = undefined;
+        this.listener.confirmed(now);
+      },
+      () => undefined,
+    );
+  }
+
+  private lose(): void {
+    clearTimeout(this.handshake);
+    this.asked = undefined;
+    if (!this.isUp || this.closed) return;
+    this.isUp = false;
+    this.listener.down(this.lastError);
+  }
+}
