@@ -158,6 +158,9 @@ function statementPaths({ name }: TestDatabase): Record<string, WritePath> {
         .orIgnore()
         .execute(),
     ),
+    "insert or update": coarse((m) =>
+      builder(m).insert().into(Product).values({ code: "A", shop: 6 }).orUpdate(["shop"], ["code"]).execute(),
+    ),
     "update by id": precise((m) => products(m).update(A, { price: 5 })),
     "update by id, a key": coarseAlone((m) => products(m).update(A, { shop: 6 })),
     "update by ids": precise((m) => products(m).update([A, B], { price: 5 })),
