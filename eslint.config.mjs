@@ -25,7 +25,7 @@ const LAYERS = {
   "near-cache": { imports: ["core"] },
   telemetry: { imports: ["core"] },
   // These two meet only in coherent-cache.
-  read: { imports: ["core", ...LOWER], packages: ["typeorm"] },
+  read: { imports: ["core", ...LOWER, "telemetry"], packages: ["typeorm"] },
   write: { imports: ["core", ...LOWER], packages: ["typeorm"] },
   "coherent-cache": { file: true, imports: EVERYTHING, packages: ["typeorm"] },
   "attach-cache": { file: true, imports: [...EVERYTHING, "coherent-cache"], packages: ["typeorm"] },

@@ -61,6 +61,12 @@ function checked(options: CacheOptions) {
   if (!["strict", "available", "relaxed"].includes(consistency)) {
     throw invalid(`consistency is ${inspect(consistency)}, but must be "strict", "available" or "relaxed".`);
   }
+  if (options.transparent !== undefined && typeof options.transparent !== "boolean") {
+    throw invalid(`transparent is ${inspect(options.transparent)}, but must be true or false.`);
+  }
+  if (options.debug !== undefined && typeof options.debug !== "function") {
+    throw invalid("debug must be a function that takes a line of text.");
+  }
   const store = options.store ?? new MemoryStore();
   if (!isStore(store))
     throw invalid("store must be a Store, such as new RedisStore(new Redis(url)) or new MemoryStore().");

@@ -18,12 +18,13 @@ import { resolveRoutines } from "./metadata/routines";
 import { resolveSchema, type Schema } from "./metadata/schema";
 import type { CacheLogger, CacheOptions, Consistency, Explanation } from "./options";
 import { cacheableQuery } from "./read/cacheable-query";
-import { CachedRepository, setReader } from "./read/cached-repository";
-import { EntityLoader } from "./read/entity-loader";
-import { ReadThrough } from "./read/read-through";
+import { CachedRepository } from "./read/cached-repository";
+import { Reads, type ExplainedMethod } from "./read/reads";
 import { SqlAnalyzer } from "./sql/statement";
 import type { Dialect } from "./sql/tokenizer";
 import type { Store } from "./store/store";
+import { logEvents } from "./telemetry/debug-log";
+import { History } from "./telemetry/history";
 import type { ChangeFeeds } from "./write/change-feeds";
 import { ChangeHub, type ChannelSettings } from "./write/change-hub";
 import { CommitProtocol } from "./write/commit-protocol";
@@ -48,8 +49,6 @@ export interface ResolvedOptions {
 
 const LEAST_TAG_TTL = 3_600_000; // A tag outlives every entry, and an idle table's tags at least an hour.
 
-const READ_KIND = { find: "many", findOne: "one", exists: "exists", count: "count" } as const;
-
 /** A cache on a data source, as `attachCache()` returns it. */
 export class CoherentCache {
   /** Sources of writes that no connection of this data source makes. */
@@ -67,7 +66,7 @@ export class CoherentCache {
   private readonly analyzer: SqlAnalyzer;
   private readonly observer: StatementObserver;
   private readonly subscriber: EntitySubscriberInterface;
-  private readonly readThrough: ReadThrough;
+  private readonly reads: Reads;
   private readonly undo: (() => void)[] = [];
   /** For `attachCache()` only. */
   constructor(
@@ -79,6 +78,7 @@ export class CoherentCache {
     const { reporter } = this;
     const codecOf = (model: EntityModel) => this.codecs.get(model)!;
     const tagTtl = () => this.tagTtl;
+    logEvents(reporter, resolved.options.debug);
     const transactions = () => this.observer.transactions(dataSource);
     this.hub = new ChangeHub({
       ...resolved,
@@ -115,15 +115,19 @@ export class CoherentCache {
       () => this.schema,
       (runner) => this.observer.journalOf(runner),
     );
-    this.readThrough = new ReadThrough({
+    this.reads = new Reads({
+      dataSource,
       store,
       namespace,
-      loader: new EntityLoader(dataSource),
+      analyzer: this.analyzer,
       codecOf,
       reporter,
       logger,
+      history: new History(reporter),
       tagTtl,
       transactions,
+      closedFor: () => this.closedFor(),
+      options: resolved.options,
     });
   }
 
@@ -195,19 +199,19 @@ export class CoherentCache {
 
   /**
    * What the cache would do with a read: under which keys and tags, whether an entry is there, or why it would not take part.
+   * Nothing is counted or filled. A read that takes more than a look at its keys is really made, to learn its statements.
    *
    * @example
    * await cache.explain(Product, "findOne", { where: { sku: "A-1" } });
    */
   async explain<Entity extends ObjectLiteral>(
     target: EntityTarget<Entity>,
-    method: "find" | "findOne" | "exists" | "count",
+    method: ExplainedMethod,
     options: FindManyOptions<Entity>,
   ): Promise<Explanation> {
     const model = this.modelOf(target);
     const untyped: object = options;
-    const read = this.closedFor() ?? cacheableQuery(model, READ_KIND[method], untyped);
-    return typeof read === "string" ? { cacheable: false, reason: read } : this.readThrough.explain(model, read);
+    return this.reads.explain(model, method, untyped);
   }
 
   /** Detaches from the data source and closes the store; repositories go on, straight to the database. */
@@ -231,7 +235,7 @@ export class CoherentCache {
   }
 
   private async start(): Promise<void> {
-    const { dataSource, resolved, reporter } = this;
+    const { dataSource, resolved } = this;
     const schema = resolveSchema(dataSource, resolved.options);
     this.analyzer.declare(resolveRoutines(dataSource, resolved.options));
     this.tagTtl = Math.max(LEAST_TAG_TTL, ...schema.models.map(({ settings }) => 2 * settings.ttl));
@@ -252,12 +256,7 @@ export class CoherentCache {
       const at = dataSource.subscribers.indexOf(this.subscriber);
       if (at >= 0) dataSource.subscribers.splice(at, 1);
     });
-    setReader(dataSource, {
-      readThrough: this.readThrough,
-      reporter,
-      modelOf: (target) => schema.modelOf(target),
-      closedFor: () => this.closedFor(),
-    });
+    this.undo.push(this.reads.attach(schema));
     await this.hub.listen();
   }
 
@@ -274,7 +273,7 @@ export class CoherentCache {
 
   private async tagsOf(model: EntityModel, where: FindOptionsWhere<ObjectLiteral>): Promise<readonly Tag[]> {
     const read = cacheableQuery({ ...model, cacheable: true }, "one", { where, loadEagerRelations: false });
-    const query = typeof read === "string" ? undefined : read.queries[0];
+    const query = typeof read === "object" ? read.queries[0] : undefined;
     if (query === undefined || query.key !== model.primaryKey) return [epochTag(model.group)];
     return tagsOfRow(this.dataSource, this.started(), model.group, query.values);
   }

@@ -8,20 +8,18 @@ export type BypassReason =
   | "transaction"
   /** `cache: false`. */
   | "cache-off"
-  /** The entity is not cached, or has something that cannot be rebuilt from its row alone (virtual columns, relation ids). */
-  | "entity"
-  /** The method is not served from the cache. */
-  | "method"
-  /** A find option that changes the result in a way the cache does not express: relations, select, lock, and the like. */
-  | "options"
-  /** Relations that load eagerly. */
-  | "eager-relations"
-  /** The where clause is not an equality on the primary key or on a declared key. */
-  | "where"
-  /** A value that no key can be made of, or ids that the database may take for one another. */
+  /** A table is read whose writes are not followed: it belongs to no cached entity, and no relation of one leads to it. */
+  | "tables"
+  /** The result depends on the clock, on chance or on the session: `now()`, `random()`, `current_user`, user variables. */
+  | "volatile"
+  /** A function is called that is none of the database's own, and may read any table. */
+  | "function"
+  /** Rows are locked: FOR UPDATE and the like. */
+  | "lock"
+  /** The SQL is not understood for sure, or does more than read. */
+  | "not-understood"
+  /** A parameter that no key can be made of. */
   | "value"
-  /** The order names something else than a column of the entity. */
-  | "order"
   /** The key builder threw or returned no text. */
   | "key-builder"
   /** The store did not answer, or invalidations wait for it to come back. */

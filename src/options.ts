@@ -103,6 +103,15 @@ export interface CacheOptions {
    * here wins over the decorator; `false` turns an entity off.
    */
   readonly entities?: "decorated" | "all" | Readonly<Record<string, EntityCacheOptions | false>>;
+  /**
+   * Caches every SELECT that TypeORM makes, and not only those of `cache.repository(Entity)` and of query builders with
+   * `.cache(true)`: repositories that the app has already, `dataSource.manager`, active record, query builders, lazy relations.
+   * What is read of tables that are not followed, inside transactions, or with `cache: false` stays as it is. Default: false.
+   *
+   * @example
+   * await attachCache(dataSource, { store, transparent: true, entities: "all" });
+   */
+  readonly transparent?: boolean;
   /** What an entity's settings are filled up from. */
   readonly defaults?: Omit<CachedOptions, "dependsOn">;
   /** Builds the keys of all entities that name no builder of their own. */
@@ -129,6 +138,13 @@ export interface CacheOptions {
   readonly channel?: boolean | ChannelOptions;
   /** Default: `console`. */
   readonly logger?: CacheLogger;
+  /**
+   * Gets one line for each read, fill and write. Without it they go to standard error under NODE_DEBUG=typeorm-coherent.
+   *
+   * @example
+   * debug: (line) => logger.debug(line)
+   */
+  readonly debug?: (line: string) => void;
 }
 
 /** How the channel works that tells of changes. */
@@ -144,16 +160,30 @@ export interface ChannelOptions {
 
 /** Where one read stands: what `cache.explain()` returns. */
 export type Explanation =
-  | { readonly cacheable: false; readonly reason: BypassReason }
+  | {
+      readonly cacheable: false;
+      readonly reason: BypassReason;
+      /** The same as a sentence. */
+      readonly text: string;
+    }
   | {
       readonly cacheable: true;
-      readonly kind: EntryKind;
-      /** The keys that are asked for: one, or one per row of a multi-get. */
+      /** What it is looked up by: a key, whose entry holds this, or the statements that TypeORM makes of it. */
+      readonly kind: EntryKind | "statement";
+      /** The keys that are asked for: one, or one per row of a multi-get, or one per statement. */
       readonly keys: readonly string[];
       /** The tags that the query names; the rows that it returns add their own. */
       readonly tags: readonly string[];
+      /** The tables that they belong to. */
+      readonly tables: readonly string[];
       /** Milliseconds. */
       readonly ttl: number;
       /** Whether the store has a valid entry for each key right now. */
       readonly present: readonly boolean[];
+      /** When this process stored each of them; undefined if it did not, or long ago. */
+      readonly filledAt: readonly (Date | undefined)[];
+      /** The last invalidation of any of the tags that this process has made or heard of, and what wrote; missing if none is known. */
+      readonly invalidated?: { readonly at: Date; readonly cause: string };
+      /** All of this as a few lines. */
+      readonly text: string;
     };

@@ -11,7 +11,7 @@ export async function transactions(tour: Tour): Promise<void> {
     "An order: a transaction that commits",
     "Inside, reads go to the database, since they must see what the transaction has written. What it changed reaches the cache at COMMIT, not before, and only what it changed.",
   );
-  await tour.read("product 42", "miss", (shop) => shop.product(42));
+  await tour.read("product 42", "hit", (shop) => shop.product(42));
   await tour.read("orders of customer 7", "miss", (shop) => shop.latestOrders(7));
   await tour.read("orders of customer 8", "miss", (shop) => shop.latestOrders(8));
   const order = {

@@ -52,7 +52,7 @@ export async function writing(tour: Tour): Promise<void> {
 
   tour.report.section(
     "Writes without entities",
-    "A statement that names its row by the primary key is as good as a saved entity. One whose rows nobody knows invalidates the table, and no other table.",
+    "A statement that names its rows by the primary key or a declared key is as good as a saved entity. One whose rows nobody knows invalidates the table, and no other table.",
   );
   await tour.write("update(17, { stock: 50 })", "committed", (shop) => shop.products.update(17, { stock: 50 }), {
     invalidates: ["product|id=17"],
@@ -60,10 +60,10 @@ export async function writing(tour: Tour): Promise<void> {
   await tour.read("product 17", "hit", (shop) => shop.product(17));
   await tour.read("product 42: not touched", "hit", (shop) => shop.product(42));
   await tour.write(`delete({ sku: "${NEW_SKU}" })`, "committed", (shop) => shop.products.delete({ sku: NEW_SKU }), {
-    invalidates: ["product|"],
+    invalidates: ["product|*"],
   });
   await tour.read(`product by sku ${NEW_SKU}: gone`, "miss", (shop) => shop.products.findOneBy({ sku: NEW_SKU }));
-  await tour.read("product 42: in the same table", "miss", (shop) => shop.product(42));
+  await tour.read("product 42: in the same table", "hit", (shop) => shop.product(42));
   await tour.read("customer 7: in another table", "hit", (shop) => shop.customer(7));
   const rise = () =>
     tour.open.dataSource
@@ -72,8 +72,11 @@ export async function writing(tour: Tour): Promise<void> {
       .set({ priceCents: () => "priceCents + 10" })
       .where("categoryId = :categoryId", { categoryId })
       .execute();
-  await tour.write("a QueryBuilder: a category costs more", "committed", rise, { invalidates: ["product|"] });
-  await tour.read("product 17", "miss", (shop) => shop.product(17));
+  await tour.write("a QueryBuilder: a category costs more", "committed", rise, {
+    invalidates: ["product|id=1", "product|id=2"],
+  });
+  await tour.read(`products of category ${categoryId}`, "miss", (shop) => shop.productsOf(categoryId));
+  await tour.read("product 42: in another category", "hit", (shop) => shop.product(42));
   const move = () => tour.open.dataSource.query("UPDATE customer SET city = 'Porto' WHERE city = 'Varna'");
   await tour.write("SQL as text: Varna moves to Porto", "committed", move, { invalidates: ["customer|"] });
   await tour.read("customer 7", "miss", (shop) => shop.customer(7));

@@ -50,6 +50,15 @@ export function settingsOf(metadata: EntityMetadata, options: CacheOptions): Ent
 }
 
 /**
+ * The settings of what belongs to no cached entity.
+ *
+ * @throws CacheConfigError `CONFIG_INVALID`
+ */
+export function defaultSettings(options: CacheOptions): EntitySettings {
+  return { ...resolve(merge(DEFAULTS, options.defaults), options, "defaults"), keys: [] };
+}
+
+/**
  * Milliseconds of a duration.
  *
  * @throws CacheConfigError `CONFIG_INVALID` if it is not one, or not above `least`

@@ -1,12 +1,14 @@
 import type { DataSource, EntityMetadata, EntityTarget, ObjectLiteral } from "typeorm";
 import { getMetadataArgsStorage } from "typeorm";
 import { groupBy } from "../core/group-by";
-import { anyRowTag, epochTag, group } from "../core/tag";
+import { anyRowTag, epochTag } from "../core/tag";
 import { CacheConfigError } from "../errors";
 import type { CacheOptions } from "../options";
+import { cascadesOf, type DeleteCascade, type UpdateCascade } from "./cascades";
 import { cachedOptionsOf, decoratedClasses, lineage } from "./decorators";
 import { entityModel, type EntityModel, type Key } from "./entity-model";
 import { settingsOf } from "./entity-settings";
+import { groupOfTable, reachableFrom } from "./reachable";
 import { ViewSources } from "./view-sources";
 
 /** One table or view of the data source, cached or not: whether a write of it matters, and how precisely it can be followed. */
@@ -29,20 +31,8 @@ export interface TableModel {
   /** Tables whose rows the database changes by itself when a row here is deleted, or when these columns are updated. */
   readonly cascades: {
     readonly onDelete: readonly DeleteCascade[];
-    readonly onUpdate: readonly { readonly columns: ReadonlySet<string>; readonly groups: ReadonlySet<string> }[];
+    readonly onUpdate: readonly UpdateCascade[];
   };
-}
-
-/** A foreign key by which the database changes rows of a child when it deletes those that they refer to. */
-export interface DeleteCascade {
-  /** Of the child. */
-  readonly group: string;
-  /** Pairs of a column of the child and the column that it refers to. */
-  readonly columns: readonly { readonly child: string; readonly parent: string }[];
-  /** The child is deleted or refers to nothing, so that no lookup finds it that did not find it before. */
-  readonly vanishes: boolean;
-  /** Tables that are changed because the child is. */
-  readonly beyond: ReadonlySet<string>;
 }
 
 /** All that is known of the data source, resolved once. */
@@ -53,6 +43,12 @@ export interface Schema {
   tableOf(group: string): TableModel | undefined;
   /** Tables by their unqualified name, in lower case; several where schemas repeat it. */
   tablesNamed(name: string): readonly TableModel[];
+  /**
+   * The groups of what a query depends on that names this table or view; undefined if writes of it are not followed.
+   *
+   * @param path the name, in lower case, after those of its schema and database if it is qualified
+   */
+  groupsReadAt(path: readonly string[]): readonly string[] | undefined;
   /** Names, in lower case, of views: who writes one writes tables that are not known here. */
   readonly views: ReadonlySet<string>;
   modelOf(target: EntityTarget<ObjectLiteral>): EntityModel | undefined;
@@ -86,11 +82,16 @@ export function resolveSchema(dataSource: DataSource, options: CacheOptions): Sc
   const tables = tablesOf(dataSource, [...models.values()], sources);
   const named = [...tables.values()].flatMap((table) => namesOf(table.metadata).map((name) => ({ name, table })));
   const byName = groupBy(named, ({ name }) => name);
+  const isTracked = (name: string) => tables.get(name)?.tracked === true;
   return {
     models: [...models.values()],
-    groups: [...tables.values()].filter(({ tracked }) => tracked).map((table) => table.group),
+    groups: [...tables.keys()].filter(isTracked),
     tableOf: (name) => tables.get(name),
     tablesNamed: (name) => byName.get(name)?.map(({ table }) => table) ?? [],
+    groupsReadAt: (path) => {
+      const groups = views.groupsAt(path);
+      return groups?.every(isTracked) === true ? groups : undefined;
+    },
     views: new Set(dataSource.entityMetadatas.filter(({ tableType }) => tableType === "view").flatMap(namesOf)),
     modelOf: (target) => (dataSource.hasMetadata(target) ? models.get(dataSource.getMetadata(target)) : undefined),
   };
@@ -107,11 +108,6 @@ function namesOf({ tableName }: EntityMetadata): string[] {
   return [name, cut];
 }
 
-/** The group of an entity's table. */
-export function groupOfTable(metadata: EntityMetadata): string {
-  return group(metadata.tablePath);
-}
-
 /** By a decorator or by name, and not only with all others. */
 function isAskedFor({ target }: EntityMetadata, { entities }: CacheOptions): boolean {
   return entities !== "all" || (typeof target === "function" && cachedOptionsOf(target) !== undefined);
@@ -124,14 +120,8 @@ function tablesOf(
   sources: ReadonlySet<string>,
 ): Map<string, TableModel> {
   const metadatas = dataSource.entityMetadatas.filter(({ tableType }) => tableType !== "view");
-  // A lookup through a relation joins the other table, so entries depend on its rows too.
-  const referenced = new Set(
-    models.flatMap((model) =>
-      model.metadata.relations
-        .filter(({ joinColumns }) => joinColumns.length > 0 && model.keys.some((key) => isAmong(joinColumns, key)))
-        .map((relation) => groupOfTable(relation.inverseEntityMetadata)),
-    ),
-  );
+  // Reads of an entity may join whatever its relations lead to, so entries depend on the rows there too.
+  const reachable = reachableFrom(models.map(({ metadata }) => metadata));
   const cascades = cascadesOf(metadatas);
   const tables = new Map<string, TableModel>();
   for (const [name, sharing] of groupBy(metadatas, groupOfTable)) {
@@ -139,7 +129,7 @@ function tablesOf(
     if (metadata === undefined) continue;
     const own = models.filter((model) => model.group === name);
     const keys = new Map(own.flatMap((model) => model.keys.slice(1)).map((key) => [key.id, key]));
-    const tracked = own.length > 0 || referenced.has(name) || sources.has(name);
+    const tracked = own.length > 0 || reachable.has(name) || sources.has(name);
     const marks = sharing.flatMap((one) =>
       [one.deleteDateColumn, one.discriminatorColumn].filter((column) => column != null),
     );
@@ -180,10 +170,6 @@ function viewModel(metadata: EntityMetadata): Omit<TableModel, "tracked"> {
   };
 }
 
-function isAmong(columns: readonly unknown[], key: Key): boolean {
-  return columns.every((column) => key.columns.some((one) => one.column === column));
-}
-
 function primaryKeyOf(dataSource: DataSource, metadata: EntityMetadata): Key {
   const settings = {
     strategy: "invalidate",
@@ -195,65 +181,6 @@ function primaryKeyOf(dataSource: DataSource, metadata: EntityMetadata): Key {
   } as const;
   return entityModel(dataSource, metadata, settings, groupOfTable(metadata)).primaryKey;
 }
-
-const ACTIONS = new Set(["CASCADE", "SET NULL", "SET DEFAULT"]);
-
-/**
- * The closure over the foreign keys that TypeORM knows, cycles included. A child that is deleted or set to null by the
- * database fires no event at all.
- */
-function cascadesOf(metadatas: readonly EntityMetadata[]) {
-  const keys = metadatas.flatMap((child) =>
-    child.foreignKeys.map((key) => ({
-      child: groupOfTable(child),
-      parent: groupOfTable(key.referencedEntityMetadata),
-      columns: key.columns.map(({ databaseName }, at) => ({
-        child: databaseName,
-        parent: key.referencedColumns[at]!.databaseName,
-      })),
-      onDelete: key.onDelete ?? "",
-      onUpdate: key.onUpdate ?? "",
-    })),
-  );
-  /** Adds what happens to others if rows of `parent` are deleted, or are updated. */
-  const spread = (parent: string, event: Event, found: Map<string, Set<Event>>): void => {
-    for (const key of keys) {
-      if (key.parent !== parent || !ACTIONS.has(key[event])) continue;
-      // A child whose rows are deleted here may be one that was only updated on another way: the two go on differently.
-      const next = key[event] === "CASCADE" ? event : "onUpdate";
-      const events = found.get(key.child) ?? new Set();
-      if (events.has(next)) continue;
-      found.set(key.child, events.add(next));
-      spread(key.child, next, found);
-    }
-  };
-  return {
-    onDelete: (parent: string): DeleteCascade[] =>
-      keys
-        .filter((key) => key.parent === parent && ACTIONS.has(key.onDelete))
-        .map((key) => {
-          const found = new Map<string, Set<Event>>();
-          spread(key.child, key.onDelete === "CASCADE" ? "onDelete" : "onUpdate", found);
-          return {
-            group: key.child,
-            columns: key.columns,
-            vanishes: key.onDelete !== "SET DEFAULT",
-            beyond: new Set(found.keys()),
-          };
-        }),
-    onUpdate: (parent: string) =>
-      keys
-        .filter((key) => key.parent === parent && ACTIONS.has(key.onUpdate))
-        .map((key) => {
-          const found = new Map<string, Set<Event>>([[key.child, new Set(["onUpdate"])]]);
-          spread(key.child, "onUpdate", found);
-          const columns = new Set(key.columns.map((column) => column.parent.toLowerCase()));
-          return { columns, groups: new Set(found.keys()) };
-        }),
-  };
-}
-
-type Event = "onDelete" | "onUpdate";
 
 function checkDecorated(dataSource: DataSource): void {
   const { tables } = getMetadataArgsStorage();

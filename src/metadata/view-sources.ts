@@ -60,6 +60,24 @@ export class ViewSources {
     }
   }
 
+  /**
+   * The groups of what a table or view of this name holds, all of that name if it is not clear which; undefined if there is none.
+   *
+   * @param path see `Schema.groupsReadAt`
+   */
+  groupsAt(path: readonly string[]): readonly string[] | undefined {
+    const named = this.byName.get(path.at(-1)!) ?? [];
+    if (!named.some((one) => this.isAt(one, path))) return undefined;
+    const groups = new Set<string>();
+    for (const one of named) {
+      const isPlain = one.tableType !== "view" || this.isMaterialized(one);
+      const found = isPlain ? [group(one.tablePath)] : this.groupsOf(one, false);
+      if (found === undefined) return undefined;
+      for (const name of found) groups.add(name);
+    }
+    return [...groups];
+  }
+
   private collect(view: EntityMetadata, found: Set<EntityMetadata>, seen: Set<EntityMetadata>): void {
     seen.add(view);
     const declared = this.declaredOf(view)?.flatMap((source) => this.named(view, source));

@@ -1,6 +1,5 @@
 import type { EntityMetadata, FindManyOptions, ObjectLiteral } from "typeorm";
 import { anyRowTag } from "../core/tag";
-import type { BypassReason } from "../events";
 import { cachedQuery, isKeyValue, type CachedQuery, type QueryShape } from "../metadata/cached-query";
 import type { EntityModel, Key } from "../metadata/entity-model";
 import type { EntryKind } from "../options";
@@ -22,7 +21,7 @@ const ENTRY = { one: "row", many: "rows", count: "count", exists: "row" } as con
   ReadKind,
   EntryKind
 >;
-/** A longer list goes to the database. */
+/** A longer list is a statement like others. */
 const MOST_IDS = 500;
 
 /** What the options of a read come to, whatever values they compare with. */
@@ -33,14 +32,14 @@ interface Plan {
 }
 
 /**
- * What a find method with these options reads, without building SQL, or why the cache cannot serve it. A where clause
- * qualifies if it compares exactly the columns of one key for equality.
+ * What a find method with these options reads, without building SQL; undefined if that takes more than a look at its keys. A where
+ * clause qualifies if it compares exactly the columns of one key for equality.
  */
 export function cacheableQuery(
   model: EntityModel,
   kind: ReadKind,
   options: FindManyOptions<ObjectLiteral>,
-): CacheableRead | BypassReason {
+): CacheableRead | "cache-off" | undefined {
   const names = plainNames(options);
   if (names === undefined) return analysed(model, kind, options);
   const plans = plansOf(model);
@@ -61,23 +60,22 @@ function analysed(
   kind: ReadKind,
   options: FindManyOptions<ObjectLiteral>,
   onPlan: (plan: Plan) => void = () => undefined,
-): CacheableRead | BypassReason {
+): CacheableRead | "cache-off" | undefined {
   const { metadata } = model;
-  if (!model.cacheable) return "entity";
-  if (typeof options !== "object" || options === null) return "options"; // TypeORM has the better message.
+  if (typeof options !== "object" || options === null) return undefined; // TypeORM has the better message.
   if (options.cache === false) return "cache-off";
-  if (asksForMore(options)) return "options";
-  if (options.loadEagerRelations !== false && dependsOnEagerRelations(metadata, kind)) return "eager-relations";
+  if (!model.cacheable || asksForMore(options)) return undefined;
+  if (options.loadEagerRelations !== false && dependsOnEagerRelations(metadata, kind)) return undefined;
   const comparisons = comparisonsOf(metadata, options.where);
-  if (typeof comparisons === "string") return comparisons;
+  if (comparisons === undefined) return undefined;
   const key = model.keys.find(
     ({ columns }) => columns.length === comparisons.size && columns.every(({ column }) => comparisons.has(column)),
   );
-  if (key === undefined) return "where";
+  if (key === undefined) return undefined;
   const compared = key.columns.map(({ column }) => comparisons.get(column) as Comparison);
   const joined = compared.flatMap((comparison) => comparison.joined);
   const window = windowOf(metadata, kind, key, options, joined.length > 0);
-  if (typeof window === "string") return window;
+  if (window === undefined) return undefined;
   const plan: Plan = {
     kind: key.unique && kind === "many" ? "row" : ENTRY[kind],
     key,
@@ -86,12 +84,13 @@ function analysed(
   const ttl = ttlIn(options.cache);
   if (compared.some(({ anyOf }) => anyOf !== undefined)) {
     const [first, ...others] = compared;
-    if (kind !== "many" || key !== model.primaryKey || first?.anyOf === undefined || others.length > 0) return "where";
-    if (options.take !== undefined || isOrdered(metadata, options.order)) return "options";
+    if (kind !== "many" || key !== model.primaryKey || first?.anyOf === undefined || others.length > 0)
+      return undefined;
+    if (options.take !== undefined || isOrdered(metadata, options.order)) return undefined;
     // A view has an order of its own, which answers that are put together lose.
-    if (model.sources !== undefined) return "where";
+    if (model.sources !== undefined) return undefined;
     const queries = multiGet(model, first.anyOf, (value) => queryOf(model, plan, [value]));
-    return typeof queries === "string" ? queries : { queries, multiple: true, ttl };
+    return queries === undefined ? undefined : { queries, multiple: true, ttl };
   }
   onPlan(plan);
   return single(
@@ -107,9 +106,9 @@ function single(
   plan: Plan,
   values: readonly unknown[],
   ttl: number | undefined,
-): CacheableRead | "value" {
+): CacheableRead | undefined {
   const query = queryOf(model, plan, values);
-  return query === undefined ? "value" : { queries: [query], multiple: false, ttl };
+  return query === undefined ? undefined : { queries: [query], multiple: false, ttl };
 }
 
 function queryOf(model: EntityModel, { kind, key, shape }: Plan, values: readonly unknown[]): CachedQuery | undefined {
@@ -156,16 +155,16 @@ function multiGet(
   { group }: EntityModel,
   ids: readonly unknown[],
   queryOf: (id: unknown) => CachedQuery | undefined,
-): readonly CachedQuery[] | "where" | "value" {
-  if (ids.length === 0 || ids.length > MOST_IDS) return "where";
+): readonly CachedQuery[] | undefined {
+  if (ids.length === 0 || ids.length > MOST_IDS) return undefined;
   const queries = new Map<string, CachedQuery>();
   for (const id of ids) {
     const query = queryOf(id);
-    if (query === undefined || query.tags[1] === anyRowTag(group)) return "value";
+    if (query === undefined || query.tags[1] === anyRowTag(group)) return undefined;
     queries.set(query.text, query);
   }
   const tags = new Set(Array.from(queries.values(), (query) => query.tags[1]));
-  return tags.size === queries.size ? [...queries.values()] : "value";
+  return tags.size === queries.size ? [...queries.values()] : undefined;
 }
 
 /**
@@ -184,19 +183,19 @@ function windowOf(
   key: Key,
   options: FindManyOptions<ObjectLiteral>,
   joins: boolean,
-): QueryShape | BypassReason {
+): QueryShape | undefined {
   const { skip, take, order } = options;
   // Whatever is true to TypeORM is true here.
   const deleted = options.withDeleted ? " with deleted" : "";
   if (kind === "count" || kind === "exists") {
-    if (!isNothing(skip) || !isNothing(take) || !isNothing(order)) return "options";
+    if (!isNothing(skip) || !isNothing(take) || !isNothing(order)) return undefined;
     return { modifiers: deleted, wide: kind === "count" && !isPrimary(metadata, key) };
   }
-  if (take !== undefined && !(Number.isInteger(take) && take > 0)) return "options";
-  if (skip !== undefined && !(Number.isInteger(skip) && skip >= 0)) return "options";
+  if (take !== undefined && !(Number.isInteger(take) && take > 0)) return undefined;
+  if (skip !== undefined && !(Number.isInteger(skip) && skip >= 0)) return undefined;
   const orderText = orderOf(metadata, order);
-  if (orderText === undefined) return "order";
-  if (key.unique) return isNothing(skip) || skip === 0 ? { modifiers: deleted } : "options";
+  if (orderText === undefined) return undefined;
+  if (key.unique) return isNothing(skip) || skip === 0 ? { modifiers: deleted } : undefined;
   const limit = kind === "one" ? 1 : take;
   // Rows outside of the window decide what is in it, unless any rows that match will do. With a join TypeORM takes two
   // statements for a limit, and a row that has left between them leaves a gap.

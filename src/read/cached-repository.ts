@@ -11,6 +11,7 @@ import {
 import type { BypassReason, CacheReporter } from "../events";
 import type { EntityModel } from "../metadata/entity-model";
 import { cacheableQuery, type ReadKind } from "./cacheable-query";
+import { inScope } from "./read-scope";
 import type { ReadCall, ReadThrough } from "./read-through";
 
 /** What a repository finds its cache by. */
@@ -32,106 +33,148 @@ export function setReader(dataSource: DataSource, reader: Reader | undefined): v
 }
 
 /**
- * A full TypeORM repository whose find methods are served from the cache where it can serve them exactly: by primary key, by
- * `In([...])` on the primary key, and by declared keys. Everything else, and every read inside a transaction, is TypeORM's own.
+ * A full TypeORM repository whose find methods are served from the cache: by primary key, by `In([...])` on the primary key and by
+ * declared keys without building any SQL, everything else under the SQL that TypeORM makes of it. Reads inside a transaction are
+ * TypeORM's own, and so is whatever has a {@link BypassReason}.
  *
  * @example
  * const products = cache.repository(Product);
  * await products.findOneBy({ sku: "A-1" });
  */
 export class CachedRepository<Entity extends ObjectLiteral> extends Repository<Entity> {
-  override async find(options: FindManyOptions<Entity> = {}): Promise<Entity[]> {
-    const found = await this.read("find", "many", options);
-    return found ?? super.find(options);
+  override find(options: FindManyOptions<Entity> = {}): Promise<Entity[]> {
+    return this.entities("find", "many", options, () => super.find(options));
   }
 
-  override async findBy(where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[]): Promise<Entity[]> {
-    const found = await this.read("findBy", "many", { where });
-    return found ?? super.findBy(where);
+  override findBy(where: Where<Entity>): Promise<Entity[]> {
+    return this.entities("findBy", "many", { where }, () => super.findBy(where));
   }
 
-  override async findOne(options: FindOneOptions<Entity>): Promise<Entity | null> {
-    const found = await this.read("findOne", "one", options);
-    return found === undefined ? super.findOne(options) : (found[0] ?? null);
+  override findOne(options: FindOneOptions<Entity>): Promise<Entity | null> {
+    return this.first("findOne", options, () => super.findOne(options));
   }
 
-  override async findOneBy(where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[]): Promise<Entity | null> {
-    const found = await this.read("findOneBy", "one", { where });
-    return found === undefined ? super.findOneBy(where) : (found[0] ?? null);
+  override findOneBy(where: Where<Entity>): Promise<Entity | null> {
+    return this.first("findOneBy", { where }, () => super.findOneBy(where));
   }
 
   override async findOneOrFail(options: FindOneOptions<Entity>): Promise<Entity> {
-    const found = await this.read("findOneOrFail", "one", options);
-    return found === undefined ? super.findOneOrFail(options) : (found[0] ?? this.notFound(options));
+    const found = await this.first("findOneOrFail", options, () => super.findOneOrFail(options));
+    return found ?? this.notFound(options);
   }
 
-  override async findOneByOrFail(where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[]): Promise<Entity> {
-    const found = await this.read("findOneByOrFail", "one", { where });
-    return found === undefined ? super.findOneByOrFail(where) : (found[0] ?? this.notFound(where));
+  override async findOneByOrFail(where: Where<Entity>): Promise<Entity> {
+    const found = await this.first("findOneByOrFail", { where }, () => super.findOneByOrFail(where));
+    return found ?? this.notFound(where);
   }
 
   /** Shares the entry of `findOne` with the same key: a row that is there is the answer. */
-  override async exists(options: FindManyOptions<Entity> = {}): Promise<boolean> {
-    const found = await this.serve("exists", "exists", options, (through, call) => through.exists(call));
-    return found ?? super.exists(options);
+  override exists(options: FindManyOptions<Entity> = {}): Promise<boolean> {
+    return this.whether("exists", options, () => super.exists(options));
   }
 
-  override async existsBy(where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[]): Promise<boolean> {
-    const found = await this.serve("existsBy", "exists", { where }, (through, call) => through.exists(call));
-    return found ?? super.existsBy(where);
+  override existsBy(where: Where<Entity>): Promise<boolean> {
+    return this.whether("existsBy", { where }, () => super.existsBy(where));
   }
 
-  override async count(options: FindManyOptions<Entity> = {}): Promise<number> {
-    const found = await this.serve("count", "count", options, (through, call) => through.count(call));
-    return found ?? super.count(options);
+  override count(options: FindManyOptions<Entity> = {}): Promise<number> {
+    return this.number("count", options, () => super.count(options));
   }
 
-  override async countBy(where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[]): Promise<number> {
-    const found = await this.serve("countBy", "count", { where }, (through, call) => through.count(call));
-    return found ?? super.countBy(where);
+  override countBy(where: Where<Entity>): Promise<number> {
+    return this.number("countBy", { where }, () => super.countBy(where));
   }
 
-  override async findAndCount(options?: FindManyOptions<Entity>): Promise<[Entity[], number]> {
-    this.bypass("findAndCount", "method");
-    return super.findAndCount(options);
+  override findAndCount(options?: FindManyOptions<Entity>): Promise<[Entity[], number]> {
+    return this.statements("findAndCount", () => super.findAndCount(options));
   }
 
-  override async findAndCountBy(
-    where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[],
-  ): Promise<[Entity[], number]> {
-    this.bypass("findAndCountBy", "method");
-    return super.findAndCountBy(where);
+  override findAndCountBy(where: Where<Entity>): Promise<[Entity[], number]> {
+    return this.statements("findAndCountBy", () => super.findAndCountBy(where));
   }
 
-  private read(method: string, kind: ReadKind, options: FindManyOptions<Entity>): Promise<Entity[] | undefined> {
+  override sum(column: NumericColumn<Entity>, where?: Where<Entity>): Promise<number | null> {
+    return this.statements("sum", () => super.sum(column, where));
+  }
+
+  override average(column: NumericColumn<Entity>, where?: Where<Entity>): Promise<number | null> {
+    return this.statements("average", () => super.average(column, where));
+  }
+
+  override minimum(column: NumericColumn<Entity>, where?: Where<Entity>): Promise<number | null> {
+    return this.statements("minimum", () => super.minimum(column, where));
+  }
+
+  override maximum(column: NumericColumn<Entity>, where?: Where<Entity>): Promise<number | null> {
+    return this.statements("maximum", () => super.maximum(column, where));
+  }
+
+  private entities(
+    method: string,
+    kind: ReadKind,
+    options: FindManyOptions<Entity>,
+    typeorm: () => Promise<Entity[]>,
+  ): Promise<Entity[]> {
     return this.serve(
       method,
       kind,
       options,
       (through, call) => through.entities(call) as Promise<Entity[] | BypassReason>,
+      typeorm,
     );
   }
 
-  /** @returns undefined after a bypass */
-  private async serve<Result extends readonly unknown[] | boolean | number>(
+  private first(
+    method: string,
+    options: FindOneOptions<Entity>,
+    typeorm: () => Promise<Entity | null>,
+  ): Promise<Entity | null> {
+    return this.serve(
+      method,
+      "one",
+      options,
+      async (through, call) => {
+        const found = await through.entities(call);
+        return typeof found === "string" ? found : ((found[0] as Entity | undefined) ?? null);
+      },
+      typeorm,
+    );
+  }
+
+  private whether(method: string, options: FindManyOptions<Entity>, typeorm: () => Promise<boolean>): Promise<boolean> {
+    return this.serve(method, "exists", options, (through, call) => through.exists(call), typeorm);
+  }
+
+  private number(method: string, options: FindManyOptions<Entity>, typeorm: () => Promise<number>): Promise<number> {
+    return this.serve(method, "count", options, (through, call) => through.count(call), typeorm);
+  }
+
+  /** By key if that says it all, else by the statements that TypeORM makes of the call. */
+  private async serve<Result extends object | boolean | number | null>(
     method: string,
     kind: ReadKind,
     options: FindManyOptions<Entity>,
-    read: (readThrough: ReadThrough, call: ReadCall) => Promise<Result | BypassReason>,
-  ): Promise<Result | undefined> {
+    byKey: (readThrough: ReadThrough, call: ReadCall) => Promise<Result | BypassReason>,
+    typeorm: () => Promise<Result>,
+  ): Promise<Result> {
     // TypeORM 0.3 and 1.x disagree on whether the options of one entity are those of any.
     const untyped: object = options;
     const plan = this.plan(kind, untyped);
-    const found = typeof plan === "string" ? plan : await read(plan.readThrough, plan.call);
+    if (plan === undefined) return this.statements(method, typeorm);
+    const found = typeof plan === "string" ? plan : await byKey(plan.readThrough, plan.call);
     if (typeof found !== "string") return found;
     this.bypass(method, found);
-    return undefined;
+    return inScope({ cached: false }, typeorm);
+  }
+
+  private statements<Result>(method: string, typeorm: () => Promise<Result>): Promise<Result> {
+    return inScope({ cached: true, method }, typeorm);
   }
 
   private plan(
     kind: ReadKind,
     options: FindManyOptions<ObjectLiteral>,
-  ): { readonly readThrough: ReadThrough; readonly call: ReadCall } | BypassReason {
+  ): { readonly readThrough: ReadThrough; readonly call: ReadCall } | BypassReason | undefined {
     const { manager } = this;
     const reader = readerOf(manager);
     if (reader === undefined) return "closed";
@@ -139,9 +182,9 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     const closed = reader.closedFor();
     if (closed !== undefined) return closed;
     const model = reader.modelOf(this.target);
-    if (model === undefined) return "entity";
+    if (model === undefined) return undefined;
     const read = cacheableQuery(model, kind, options);
-    return typeof read === "string"
+    return read === undefined || typeof read === "string"
       ? read
       : { readThrough: reader.readThrough, call: { manager, model, read, options } };
   }
@@ -154,6 +197,9 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     throw new EntityNotFoundError(this.target, criteria);
   }
 }
+
+type Where<Entity> = FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[];
+type NumericColumn<Entity extends ObjectLiteral> = Parameters<Repository<Entity>["sum"]>[0];
 
 /** TypeORM 1.x calls it dataSource, 0.3 connection. */
 function readerOf(manager: EntityManager): Reader | undefined {

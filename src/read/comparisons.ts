@@ -4,7 +4,7 @@ import { anyRowTag, epochTag, type Tag } from "../core/tag";
 import { keyTag } from "../metadata/cached-query";
 import { canonicalOf } from "../metadata/column-equality";
 import type { Key } from "../metadata/entity-model";
-import { groupOfTable } from "../metadata/schema";
+import { groupOfTable } from "../metadata/reachable";
 import { entriesOf } from "./find-options";
 
 /** What a where clause compares a column with. */
@@ -16,35 +16,35 @@ export interface Comparison {
   readonly joined: readonly Tag[];
 }
 
-/** What the where clause compares, by column; "value" or "where" if it does anything else than compare for equality. */
+/** What the where clause compares, by column; undefined if it does anything else than compare for equality. */
 export function comparisonsOf(
   metadata: EntityMetadata,
   where: unknown,
   path = "",
   found = new Map<ColumnMetadata, Comparison>(),
-): Map<ColumnMetadata, Comparison> | "where" | "value" {
+): Map<ColumnMetadata, Comparison> | undefined {
   const single: unknown = Array.isArray(where) && where.length === 1 ? where[0] : where;
-  if (typeof single !== "object" || single === null || Array.isArray(single)) return "where";
+  if (typeof single !== "object" || single === null || Array.isArray(single)) return undefined;
   for (const [name, value] of entriesOf(single)) {
-    if (value === undefined || value === null) return "value"; // TypeORM throws, ignores or compares: its affair.
+    if (value === undefined || value === null) return undefined; // TypeORM throws, ignores or compares: its affair.
     const propertyPath = path === "" ? name : `${path}.${name}`;
     const column = metadata.findColumnWithPropertyPathStrict(propertyPath);
     const relation = metadata.findRelationWithPropertyPath(propertyPath);
     if (column !== undefined && relation === undefined) {
       const comparison = comparisonOf(value);
-      if (comparison === undefined || found.has(column)) return "where";
+      if (comparison === undefined || found.has(column)) return undefined;
       found.set(column, comparison);
     } else if (relation !== undefined) {
       const joined =
         relation.isManyToOne || relation.isOneToOneOwner ? relationComparisons(relation, value) : undefined;
-      if (joined?.some(([joinColumn]) => found.has(joinColumn)) !== false) return "where"; // The same column twice.
+      if (joined?.some(([joinColumn]) => found.has(joinColumn)) !== false) return undefined; // The same column twice.
       for (const [joinColumn, comparison] of joined) found.set(joinColumn, comparison);
     } else if (metadata.findEmbeddedWithPropertyPath(propertyPath) !== undefined) {
       const inner = comparisonsOf(metadata, value, propertyPath, found);
-      if (typeof inner === "string") return inner;
-    } else return "where"; // TypeORM has the better message.
+      if (inner === undefined) return undefined;
+    } else return undefined; // TypeORM has the better message.
   }
-  return found.size === 0 ? "where" : found;
+  return found.size === 0 ? undefined : found;
 }
 
 function comparisonOf(value: unknown): Comparison | undefined {
@@ -73,7 +73,7 @@ function relationComparisons(
   // Its rows change with other tables, whose tags are not named here.
   if (target.tableType === "view") return undefined;
   const compared = comparisonsOf(target, value);
-  if (typeof compared === "string" || compared.size !== relation.joinColumns.length) return undefined;
+  if (compared === undefined || compared.size !== relation.joinColumns.length) return undefined;
   const { connection } = target;
   // A join behind the join would add tags of a third table, whose writes nobody follows on behalf of this entity.
   if ([...compared.values()].some((comparison) => comparison.joined.length > 0)) return undefined;

@@ -8,6 +8,7 @@ import type {
 } from "typeorm";
 import { ALIAS, type RawRow, type RowCodec, type RowImage } from "../codec/row-codec";
 import type { EntityModel } from "../metadata/entity-model";
+import { inScope } from "./read-scope";
 
 /** A result as the database gave it: what the caller gets, and the rows that it was made of. */
 export interface Loaded {
@@ -57,11 +58,11 @@ export class EntityLoader {
     }
   }
 
-  /** A replica that lags would fill the cache with what is already outdated. */
-  private async onPrimary<Result>(run: (runner: QueryRunner | undefined) => Promise<Result>): Promise<Result> {
+  /** A replica that lags would fill the cache with what is already outdated. What is sent in here is cached by nobody else. */
+  async onPrimary<Result>(run: (runner: QueryRunner | undefined) => Promise<Result>): Promise<Result> {
     const runner = "replication" in this.dataSource.options ? this.dataSource.createQueryRunner("master") : undefined;
     try {
-      return await run(runner);
+      return await inScope({ cached: false }, () => run(runner));
     } finally {
       await runner?.release();
     }

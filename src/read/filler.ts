@@ -4,15 +4,23 @@ import { anyRowTag, barrierTag, groupOf, isFine, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import { jitteredTtl } from "../core/ttl";
 import type { CacheReporter, UnfilledReason } from "../events";
-import type { CachedQuery } from "../metadata/cached-query";
-import type { EntityModel } from "../metadata/entity-model";
 import type { FillRequest, Store } from "../store/store";
 
-/** A query of a model, under the key that its builder gave it. */
-export interface KeyedQuery {
-  readonly model: EntityModel;
-  readonly query: CachedQuery;
+/** One entry that a read asks for, and later fills. */
+export interface Lookup {
+  /** The name of the entity, for events. */
+  readonly entity: string;
+  /** The group whose slot the entry shares. */
+  readonly group: string;
+  /** Share of the TTL by which it is shortened at random. */
+  readonly jitter: number;
   readonly key: string;
+  /** Tells the query from every other one; see core/entry.ts. */
+  readonly text: string;
+  /** The tags that are known before the result is. */
+  readonly tags: readonly Tag[];
+  /** Tables of which only the result says on which rows or values it depends, beyond `tags`. */
+  readonly revealing: readonly string[];
 }
 
 /** Tokens that were captured before the database was asked. */
@@ -59,29 +67,28 @@ export class Filler {
   }
 
   /**
-   * Captures the tokens of what the queries depend on. Which rows a query returns is not known yet: those that it returned last
+   * Captures the tokens of what the lookups depend on. Which rows a query returns is not known yet: those that it returned last
    * time are asked for on suspicion, and for others that may come, the tag that every row write of the table touches.
    */
-  async prepare(queries: readonly KeyedQuery[]): Promise<Prepared> {
-    const tags = [...new Set(queries.flatMap((query) => [...required(query), ...this.suspected(query)]))];
+  async prepare(lookups: readonly Lookup[]): Promise<Prepared> {
+    const tags = [...new Set(lookups.flatMap((lookup) => [...required(lookup), ...this.suspected(lookup)]))];
     const tokens = await this.store.prepare(tags, this.tagTtl());
     const found = new Map(tags.map((tag, index) => [tag, tokens[index] ?? ""]));
-    for (const query of queries) {
+    for (const { key, revealing } of lookups) {
+      if (!this.hints.has(key)) continue;
       // Where many write, this one is nearly always locked; the suspicion alone then has to do.
-      const anyRow = anyRowTag(query.model.group);
-      if (this.hints.has(query.key) && needsRowTags(query.model, query.query) && found.get(anyRow) === "")
-        found.delete(anyRow);
+      for (const anyRow of revealing.map(anyRowTag)) if (found.get(anyRow) === "") found.delete(anyRow);
     }
     const captured = [...found.values()];
     return {
       tokens: found,
-      fillable: queries.every((query) => required(query).every((tag) => found.get(tag) !== "")),
+      fillable: lookups.every((lookup) => required(lookup).every((tag) => found.get(tag) !== "")),
       state: captured.includes("") ? undefined : captured.join(" "),
     };
   }
 
   /** Stores what was loaded, as far as the tokens allow. */
-  async fill(prepared: Prepared, fills: readonly (KeyedQuery & { readonly fill: Fill })[]): Promise<void> {
+  async fill(prepared: Prepared, fills: readonly (Lookup & { readonly fill: Fill })[]): Promise<void> {
     const requests: FillRequest[] = [];
     for (const one of fills) {
       this.remember(one.key, one.fill.rowTags);
@@ -90,49 +97,44 @@ export class Filler {
         this.unfilled(one, tokens);
         continue;
       }
-      const { model, query, key, fill } = one;
+      const { entity, key, group, text, tags, fill } = one;
       const { rowTags, payload } = fill;
-      const ttl = jitteredTtl(fill.ttl, model.settings.jitter, Math.random());
-      requests.push({
-        key,
-        group: model.group,
-        ttl,
-        value: encodeEntry({ query: query.text, rowTags, tokens, payload }),
-      });
-      this.reporter.emit("fill", { entity: model.name, key, ttl, tags: [...query.tags, ...rowTags] });
+      const ttl = jitteredTtl(fill.ttl, one.jitter, Math.random());
+      requests.push({ key, group, ttl, value: encodeEntry({ query: text, rowTags, tokens, payload }) });
+      this.reporter.emit("fill", { entity, key, ttl, tags: [...tags, ...rowTags] });
     }
     if (requests.length > 0) await this.store.fill(requests);
   }
 
-  unfilled({ model, key }: KeyedQuery, why: UnfilledReason): void {
-    this.reporter.emit("unfilled", { entity: model.name, key, why });
+  unfilled({ entity, key }: Lookup, why: UnfilledReason): void {
+    this.reporter.emit("unfilled", { entity, key, why });
   }
 
-  private suspected({ model, query, key }: KeyedQuery): readonly Tag[] {
-    if (!needsRowTags(model, query)) return [];
-    return [...(this.hints.get(key) ?? []), anyRowTag(model.group)];
+  private suspected({ key, revealing }: Lookup): readonly Tag[] {
+    return revealing.length === 0 ? [] : [...(this.hints.get(key) ?? []), ...revealing.map(anyRowTag)];
   }
 
   private async tokensFor(
     prepared: Prepared,
-    keyed: KeyedQuery,
+    lookup: Lookup,
     rowTags: readonly Tag[],
   ): Promise<Token[] | "locked" | "raced"> {
-    const { model, query } = keyed;
-    if (required(keyed).some((tag) => prepared.tokens.get(tag) === "")) return "locked";
-    const tags = [...query.tags, ...rowTags];
+    if (required(lookup).some((tag) => prepared.tokens.get(tag) === "")) return "locked";
+    const tags = [...lookup.tags, ...rowTags];
     const before = tags.map((tag) => prepared.tokens.get(tag));
     if (before.includes("")) return "locked";
     if (before.every((token) => token !== undefined)) return before;
-    // Some row was not suspected. Its token may be taken now if no row of the table was written since PREPARE, which the
+    // Some row was not suspected. Its token may be taken now if no row of its table was written since PREPARE, which the
     // tag that every such write touches tells: then the row is as the load saw it.
-    const watched = [...query.tags, anyRowTag(model.group)];
+    const surprising = new Set(rowTags.filter((tag) => !prepared.tokens.has(tag)).map(groupOf));
+    const watched = [...lookup.tags, ...Array.from(surprising, anyRowTag)];
     if (watched.some((tag) => (prepared.tokens.get(tag) ?? "") === "")) return "raced";
     const asked = [...new Set([...watched, ...rowTags])];
     const answers = await this.store.prepare(asked, this.tagTtl());
     const after = new Map(asked.map((tag, index) => [tag, answers[index] ?? ""]));
     if (watched.some((tag) => after.get(tag) !== prepared.tokens.get(tag))) return "raced";
-    const tokens = tags.map((tag) => after.get(tag) ?? "");
+    // What was captured before the load is older, and stays what the entry depends on.
+    const tokens = tags.map((tag) => prepared.tokens.get(tag) ?? after.get(tag) ?? "");
     return tokens.includes("") ? "locked" : tokens;
   }
 }
@@ -141,15 +143,7 @@ export class Filler {
  * What must not be locked when a load begins: the tags that the query names, and the barriers of the tables of whose single rows or
  * values it depends. The entry carries no token of a barrier: it only must not begin while somebody searches.
  */
-function required({ model, query }: KeyedQuery): readonly Tag[] {
-  const fine = query.tags.filter(isFine);
-  const groups = new Set(fine.map(groupOf));
-  if (needsRowTags(model, query)) groups.add(model.group);
-  return [...query.tags, ...Array.from(groups, barrierTag)];
-}
-
-/** Whether an entry depends on the rows it returns, beyond the tags that its query names. */
-export function needsRowTags(model: EntityModel, query: CachedQuery): boolean {
-  if (model.sources !== undefined || query.kind === "count") return false;
-  return query.key !== model.primaryKey && !query.tags.includes(anyRowTag(model.group));
+function required({ tags, revealing }: Lookup): readonly Tag[] {
+  const groups = new Set([...tags.filter(isFine).map(groupOf), ...revealing]);
+  return [...tags, ...Array.from(groups, barrierTag)];
 }

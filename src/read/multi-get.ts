@@ -2,7 +2,7 @@ import { FindOperator, In, type FindManyOptions, type ObjectLiteral } from "type
 import type { RowImage } from "../codec/row-codec";
 import { keyTag } from "../metadata/cached-query";
 import type { EntityModel } from "../metadata/entity-model";
-import type { KeyedQuery } from "./filler";
+import type { KeyedQuery } from "./row-fill";
 
 /** `options` with the ids of a multi-get replaced by those that were missed. */
 export function withIds(

@@ -1,28 +1,24 @@
 import type { EntityManager, FindManyOptions, ObjectLiteral } from "typeorm";
 import { payloadOf, type RowCodec } from "../codec/row-codec";
 import { KeyBuilderError } from "../errors";
-import type { BypassReason, CacheReporter, MissReason } from "../events";
+import type { BypassReason } from "../events";
 import { entryKey, type CachedQuery } from "../metadata/cached-query";
 import type { EntityModel } from "../metadata/entity-model";
-import type { CacheLogger, Explanation } from "../options";
-import type { ReadAnswer, Store } from "../store/store";
 import type { CacheableRead } from "./cacheable-query";
 import type { EntityLoader, Loaded, LoadOptions } from "./entity-loader";
-import { Filler, needsRowTags, type KeyedQuery } from "./filler";
+import type { EntryReader, Looked } from "./entry-reader";
+import type { ExplainedEntry } from "./explain";
 import { rowsByQuery, sorted, withIds } from "./multi-get";
-import { fillOf, textsOf } from "./row-fill";
+import { fillOf, needsRowTags, textsOf, type KeyedQuery } from "./row-fill";
 import { SharedLoads, type Outcome, type SharedLoadsOptions } from "./shared-loads";
 
 /** What reads need of the cache around them. */
 export interface ReadThroughOptions {
-  readonly store: Store;
   readonly namespace: string;
+  readonly entries: EntryReader;
+  readonly sharing: SharedLoadsOptions;
   readonly loader: EntityLoader;
   readonly codecOf: (model: EntityModel) => RowCodec;
-  readonly reporter: CacheReporter;
-  readonly logger: CacheLogger;
-  readonly tagTtl: () => number;
-  readonly transactions: SharedLoadsOptions["transactions"];
 }
 
 /** One call of a repository. */
@@ -36,32 +32,17 @@ export interface ReadCall {
 /** Entities, and for a negative answer none. */
 export type ReadResult = readonly ObjectLiteral[];
 
-interface Looked<Content> {
-  readonly hits: readonly Content[];
-  readonly missed: readonly KeyedQuery[];
-}
-
 /**
  * Cache-aside reads: ask the store, else the database, and fill; see docs/architecture.md, "The way of a read". Every method
  * returns a bypass reason if the cache cannot take part; the caller then asks TypeORM.
  */
 export class ReadThrough {
-  private readonly filler: Filler;
   private readonly loads: SharedLoads<Loaded>;
   private readonly counts: SharedLoads<number>;
-  /** What was reported already: each fault of an entity is, once. */
-  private readonly reported = new Set<string>();
 
   constructor(private readonly options: ReadThroughOptions) {
-    const { store, reporter, tagTtl, transactions } = options;
-    this.filler = new Filler(store, reporter, tagTtl);
-    const shared: SharedLoadsOptions = {
-      filler: this.filler,
-      transactions,
-      guarded: (operation, call) => this.guarded(operation, call),
-    };
-    this.loads = new SharedLoads(shared);
-    this.counts = new SharedLoads(shared);
+    this.loads = new SharedLoads(options.sharing);
+    this.counts = new SharedLoads(options.sharing);
   }
 
   async entities(call: ReadCall): Promise<ReadResult | BypassReason> {
@@ -102,60 +83,31 @@ export class ReadThrough {
   }
 
   /** Where a read stands, without counting anything. */
-  async explain(model: EntityModel, { queries, ttl }: CacheableRead): Promise<Explanation> {
+  async explain(
+    model: EntityModel,
+    { queries, ttl }: CacheableRead,
+  ): Promise<readonly ExplainedEntry[] | BypassReason> {
     const asked = this.keyed(model, queries);
-    if (asked === undefined) return { cacheable: false, reason: "key-builder" };
-    const answers = await this.ask(asked);
-    if (answers === undefined) return { cacheable: false, reason: "store-unavailable" };
-    return {
-      cacheable: true,
-      kind: queries[0]!.kind,
-      keys: asked.map(({ key }) => key),
-      tags: [...new Set(queries.flatMap(({ tags }) => tags))],
+    if (asked === undefined) return "key-builder";
+    const answers = await this.options.entries.ask(asked);
+    if (answers === undefined) return "store-unavailable";
+    return asked.map(({ query, key, tags }, at) => ({
+      kind: query.kind,
+      key,
+      tags,
       ttl: ttl ?? model.settings.ttl,
-      present: answers.map(({ outcome }) => outcome === "hit"),
-    };
+      present: answers[at]?.outcome === "hit",
+    }));
   }
 
-  /** Asks the store, in one round trip; what cannot be opened is a miss like any other. */
   private async look<Content>(
     model: EntityModel,
     queries: readonly CachedQuery[],
     open: (payload: string) => Content,
-  ): Promise<Looked<Content> | BypassReason> {
+  ): Promise<Looked<KeyedQuery, Content> | BypassReason> {
     const asked = this.keyed(model, queries);
     if (asked === undefined) return "key-builder";
-    const answers = await this.ask(asked);
-    if (answers === undefined) return "store-unavailable";
-    const hits: Content[] = [];
-    const missed: KeyedQuery[] = [];
-    for (let index = 0; index < asked.length; index += 1) {
-      const opened = this.open(asked[index]!, answers[index]!, open);
-      if (opened === undefined) missed.push(asked[index]!);
-      else hits.push(opened.content);
-    }
-    return { hits, missed };
-  }
-
-  private open<Content>(
-    asked: KeyedQuery,
-    answer: ReadAnswer,
-    open: (payload: string) => Content,
-  ): { readonly content: Content } | undefined {
-    // The rows of a stale entry are older than those of a load since: believed again and again, they would never let a
-    // list be filled that has gained a row.
-    if (answer.outcome === "hit" || this.filler.hintOf(asked.key) === undefined) {
-      this.filler.remember(asked.key, answer.rowTags);
-    }
-    if (answer.outcome === "miss") return this.miss(asked, answer.why);
-    let content: Content;
-    try {
-      content = open(answer.payload);
-    } catch {
-      return this.miss(asked, "corrupt");
-    }
-    this.options.reporter.emit("hit", { entity: asked.model.name, key: asked.key });
-    return { content };
+    return (await this.options.entries.look(asked, open)) ?? "store-unavailable";
   }
 
   private async loadEntities(call: ReadCall, missed: readonly KeyedQuery[]): Promise<readonly ObjectLiteral[]> {
@@ -192,59 +144,22 @@ export class ReadThrough {
 
   private keyed(model: EntityModel, queries: readonly CachedQuery[]): KeyedQuery[] | undefined {
     try {
-      return queries.map((query) => ({ model, query, key: entryKey(this.options.namespace, model, query) }));
+      return queries.map((query) => ({
+        model,
+        query,
+        entity: model.name,
+        group: model.group,
+        jitter: model.settings.jitter,
+        key: entryKey(this.options.namespace, model, query),
+        text: query.text,
+        tags: query.tags,
+        revealing: needsRowTags(model, query) ? [model.group] : [],
+      }));
     } catch (error) {
       if (!(error instanceof KeyBuilderError)) throw error;
-      this.report(model, "key builder", error.message, error);
+      this.options.entries.report(model.name, "key builder", error.message, error);
       return undefined;
     }
-  }
-
-  private ask(asked: readonly KeyedQuery[]): Promise<ReadAnswer[] | undefined> {
-    return this.guarded("read", () =>
-      this.options.store.read(
-        asked.map(({ model, query, key }) => {
-          const rowTags = needsRowTags(model, query) ? this.filler.hintOf(key) : undefined;
-          const request = { key, group: model.group, query: query.text, tags: query.tags };
-          return rowTags === undefined ? request : { ...request, rowTags };
-        }),
-      ),
-    );
-  }
-
-  /** Reads never fail because of the store. */
-  private async guarded<Result>(operation: string, call: () => Promise<Result>): Promise<Result | undefined> {
-    try {
-      return await call();
-    } catch (error) {
-      this.options.reporter.emit("storeError", { operation, error });
-      return undefined;
-    }
-  }
-
-  private miss({ model, key }: KeyedQuery, why: MissReason): undefined {
-    this.options.reporter.emit("miss", { entity: model.name, key, why });
-    if (why === "corrupt") {
-      this.report(
-        model,
-        why,
-        `The store holds something under a key of ${model.name} that is no entry of this cache. It is loaded and stored anew; see that nothing else writes under the namespace.`,
-        { key },
-      );
-    } else if (why === "collision") {
-      this.report(
-        model,
-        why,
-        `The key builder of ${model.name} gives two queries the same key, so they drive each other out. Make use of the digest that it gets.`,
-        { key },
-      );
-    }
-  }
-
-  private report({ name }: EntityModel, fault: string, message: string, details: unknown): void {
-    if (this.reported.has(`${name} ${fault}`)) return;
-    this.reported.add(`${name} ${fault}`);
-    this.options.logger.warn(message, details);
   }
 }
 

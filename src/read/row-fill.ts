@@ -1,8 +1,15 @@
 import { payloadOf, type RowImage } from "../codec/row-codec";
 import { anyRowTag, type Tag } from "../core/tag";
 import type { UnfilledReason } from "../events";
-import { keyTag } from "../metadata/cached-query";
-import { needsRowTags, type Fill, type KeyedQuery } from "./filler";
+import { keyTag, type CachedQuery } from "../metadata/cached-query";
+import type { EntityModel } from "../metadata/entity-model";
+import type { Fill, Lookup } from "./filler";
+
+/** The lookup of a query by a key. */
+export interface KeyedQuery extends Lookup {
+  readonly model: EntityModel;
+  readonly query: CachedQuery;
+}
 
 /** A query and the rows that the database answered it with. */
 export type AnsweredQuery = KeyedQuery & { readonly rows: readonly RowImage[] };
@@ -37,8 +44,14 @@ export function textsOf(rows: readonly RowImage[]): string[] | undefined {
   return texts.length === rows.length ? texts : undefined;
 }
 
-function rowTagsOf({ model, query, rows }: AnsweredQuery): readonly Tag[] {
-  if (!needsRowTags(model, query)) return [];
+/** Whether an entry depends on the rows it returns, beyond the tags that its query names. */
+export function needsRowTags(model: EntityModel, query: CachedQuery): boolean {
+  if (model.sources !== undefined || query.kind === "count") return false;
+  return query.key !== model.primaryKey && !query.tags.includes(anyRowTag(model.group));
+}
+
+function rowTagsOf({ model, revealing, rows }: AnsweredQuery): readonly Tag[] {
+  if (revealing.length === 0) return [];
   const { group, primaryKey } = model;
   if (rows.length > MOST_ROW_TAGS) return [anyRowTag(group)];
   return [...new Set(rows.map((row) => keyTag(group, primaryKey, row.primaryKey) ?? anyRowTag(group)))];

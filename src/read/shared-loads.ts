@@ -1,11 +1,10 @@
 import { SingleFlight } from "../core/single-flight";
-import { anyRowTag, type Tag } from "../core/tag";
+import { anyRowTag, groupOf, type Tag } from "../core/tag";
 import type { UnfilledReason } from "../events";
-import type { EntityModel } from "../metadata/entity-model";
-import type { Fill, Filler, KeyedQuery, Prepared } from "./filler";
+import type { Fill, Filler, Lookup, Prepared } from "./filler";
 
 /** What a load found for one query: an entry, or why there is none. */
-export type Outcome = KeyedQuery & { readonly fill: Fill | UnfilledReason };
+export type Outcome = Lookup & { readonly fill: Fill | UnfilledReason };
 
 /** What loads need of the cache around them. */
 export interface SharedLoadsOptions {
@@ -37,7 +36,7 @@ export class SharedLoads<Value> {
    * @returns the value, and whether nobody else has got it
    */
   async run(
-    missed: readonly KeyedQuery[],
+    missed: readonly Lookup[],
     load: () => Promise<Value>,
     outcomesOf: (value: Value) => readonly Outcome[],
   ): Promise<{ readonly value: Value; readonly own: boolean }> {
@@ -51,7 +50,7 @@ export class SharedLoads<Value> {
     // Were some tag locked, two states of it would look alike, so that load stays its caller's own.
     if (prepared.state === undefined) return { value: (await loadAndFill()).value, own: true };
     // By the text of the queries, not by their keys: a key builder may give one key to two of them.
-    const name = [...missed.map(({ query }) => query.text), prepared.state].join("\n");
+    const name = [...missed.map(({ text }) => text), prepared.state].join("\n");
     const { value: flight, own } = await this.flights.run(name, loadAndFill);
     return own || flight.shareable ? { value: flight.value, own } : { value: await load(), own: true };
   }
@@ -77,7 +76,7 @@ export class SharedLoads<Value> {
       return [];
     });
     await guarded("fill", () => filler.fill(prepared, fills));
-    const covered = fills.every(({ fill, model }) => fill.rowTags.every((tag) => covers(prepared, model, tag)));
+    const covered = fills.every(({ fill }) => fill.rowTags.every((tag) => covers(prepared, tag)));
     return {
       value,
       shareable: covered && outcomes.every(({ fill }) => fill !== "unencodable" && fill !== "ambiguous"),
@@ -86,6 +85,6 @@ export class SharedLoads<Value> {
 }
 
 /** Whether the tokens that were compared before joining a load would have shown a write of this row. */
-function covers({ tokens }: Prepared, { group }: EntityModel, tag: Tag): boolean {
-  return tokens.has(tag) || tokens.has(anyRowTag(group));
+function covers({ tokens }: Prepared, tag: Tag): boolean {
+  return tokens.has(tag) || tokens.has(anyRowTag(groupOf(tag)));
 }

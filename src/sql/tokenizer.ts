@@ -25,10 +25,11 @@ const NUMBERED = /[$?](\d+)/y;
 const NAMED = /[:@$][\w$\u0080-\uffff]+/y;
 const NUMBER: Readonly<Record<Dialect, RegExp>> = {
   sqlite: /\d[\w.]*/y,
-  postgres: /\d[\w.]*/y,
+  postgres: /\d+(?:\.\d*)?(?:e[+-]?\d+)?/iy,
   // In MySQL a name may begin with a digit.
   mysql: /\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w$\u0080-\uffff])/iy,
 };
+const GLUED = /[A-Za-z_\u0080-\uffff]/;
 const WORD: Readonly<Record<Dialect, RegExp>> = {
   sqlite: /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y,
   postgres: /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y,
@@ -85,17 +86,23 @@ class Scanner {
       return;
     }
     if (this.quoted() || this.parameter()) return;
-    const number = this.match(NUMBER[dialect]);
-    if (number !== undefined) {
-      // PostgreSQL before 15 takes the e of 1e'…' for the beginning of an escaped text.
-      if (sql[this.at] === "'") throw new GivenUp();
-      this.tokens.push({ kind: "number", text: number });
-      return;
-    }
+    if (this.number()) return;
     const word = this.match(WORD[dialect]);
     this.tokens.push(
       word === undefined ? { kind: "symbol", text: sql.charAt(this.at++) } : { kind: "word", text: word.toLowerCase() },
     );
+  }
+
+  private number(): boolean {
+    const { sql, dialect } = this;
+    const text = this.match(NUMBER[dialect]);
+    if (text === undefined) return false;
+    // PostgreSQL before 15 takes the e of 1e'…' for the beginning of an escaped text.
+    if (/e?'/iy.test(sql.slice(this.at, this.at + 2))) throw new GivenUp();
+    // There n=5FROM u is a number and a keyword. Later versions refuse that, or read it as one number: 0x1F, 1_000.
+    const isGlued = dialect === "postgres" && GLUED.test(sql.charAt(this.at));
+    this.tokens.push({ kind: isGlued ? "opaque" : "number", text });
+    return true;
   }
 
   /** Names and texts. */

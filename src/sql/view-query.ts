@@ -14,7 +14,8 @@ export interface ViewQuery {
   readonly changing: string | undefined;
 }
 
-const NOT_UNDERSTOOD = "is not understood";
+/** {@link ViewQuery.unclear} of a text that makes no sense here. */
+export const NOT_UNDERSTOOD = "is not understood";
 
 /** Reads the SQL of a view: rather too many tables, and rather unclear, than one table too few. */
 export function viewQuery(sql: string, dialect: Dialect): ViewQuery {

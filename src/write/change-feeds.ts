@@ -5,7 +5,8 @@ import { CacheConfigError, CacheStateError } from "../errors";
 import type { ChangeFeed, ChangeSink, WatchedTable } from "../feed/change-feed";
 import { allTriggers, PostgresFeed, type PostgresClient, type PostgresFeedOptions } from "../feed/postgres-feed";
 import { PollingFeed, pollingMigration, type PollingFeedOptions } from "../feed/polling-feed";
-import { groupOfTable, type Schema } from "../metadata/schema";
+import { groupOfTable } from "../metadata/reachable";
+import type { Schema } from "../metadata/schema";
 import { polledConnection, polledDialect } from "./polled-connection";
 import { OutsideWrites, type OutsideWritesOptions } from "./outside-writes";
 

@@ -11,7 +11,8 @@ import type {
 } from "typeorm";
 import type { Tag } from "../core/tag";
 import { keyTag } from "../metadata/cached-query";
-import { groupOfTable, type Schema, type TableModel } from "../metadata/schema";
+import { groupOfTable } from "../metadata/reachable";
+import type { Schema, TableModel } from "../metadata/schema";
 import { ChangeSet } from "./change-set";
 import type { TransactionJournal } from "./transaction-journal";
 

@@ -1,5 +1,6 @@
+import type { DeleteCascade } from "../metadata/cascades";
 import type { Key, KeyColumn } from "../metadata/entity-model";
-import type { DeleteCascade, Schema, TableModel } from "../metadata/schema";
+import type { Schema, TableModel } from "../metadata/schema";
 import type { Binding, Operand, RowTarget } from "../sql/row-target";
 import type { ChangeSet, Condition, ConditionValue, Findable, TableChanges } from "./change-set";
 

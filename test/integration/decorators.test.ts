@@ -124,7 +124,7 @@ describeEachDatabase("what is cached", (database) => {
     expect(await expectCached(Shop, { where: { code: "A", address: { city: { zip: "4000" } } } })).toHaveLength(1);
     expect(await cache.explain(Shop, "find", { where: { code: "A" } })).toMatchObject({ ttl: 90_000 });
     expect(await cache.explain(Shop, "find", { where: { address: { street: "Main" } } })).toMatchObject({
-      reason: "where",
+      kind: "statement",
     });
 
     await shops.save({ id: 3, address: { city: { name: "Basel" } } });
@@ -354,10 +354,20 @@ describeEachDatabase("keys of relations, and what a cache leaves behind", (datab
     }
   });
 
-  it("a relation of a relation is TypeORM's: its third table is not followed", async () => {
+  it("a relation of a relation is a statement, and its third table is followed", async () => {
     const where = { depot: { city: { id: 1 } } };
-    expect(await cache.explain<Parcel>("Parcel", "find", { where })).toEqual({ cacheable: false, reason: "where" });
-    expect(await cache.repository<Parcel>(ParcelSchema).findBy(where)).toHaveLength(1);
+    const read = () => cache.repository<Parcel>(ParcelSchema).findBy(where);
+    expect(await read()).toHaveLength(1);
+    const explained = () => cache.explain<Parcel>("Parcel", "find", { where });
+    expect(await explained()).toMatchObject({
+      kind: "statement",
+      tables: [/parcel$/, /depot$/, /depot_city$/].map((name): unknown => expect.stringMatching(name)),
+      present: [true],
+    });
+    await dataSource.getRepository(CitySchema).save({});
+    expect(await explained()).toMatchObject({ present: [false] });
+    await dataSource.getRepository(DepotSchema).save({ id: 1, city: null });
+    expect(await read()).toHaveLength(0);
   });
 
   it("all entities: views that cannot be followed and join tables are none of them", async () => {

@@ -9,7 +9,7 @@ import {
   type Repository,
 } from "typeorm";
 import { CacheKey, Cached, type CoherentCache, type Strategy } from "typeorm-coherent";
-import { statementBarriers } from "../support/barriers";
+import { oneByOne, statementBarriers } from "../support/barriers";
 import { attachMemory } from "../support/cache-harness";
 import { describeEachDatabase } from "../support/databases";
 
@@ -65,14 +65,17 @@ const MEANWHILE: Record<string, (crates: Repository<Crate>) => Promise<unknown>>
   },
 };
 
-async function everything(crates: Pick<Repository<Crate>, "findOneBy" | "findOne" | "findBy" | "countBy">) {
-  const found: unknown[] = [];
-  for (const id of [1, 2, 3, 4, 5]) {
-    found.push(await crates.findOneBy({ id }), await crates.findOne({ where: { id }, withDeleted: true }));
-  }
-  for (const code of ["A", "B", "C", "D", "E", "X"]) found.push(await crates.findOneBy({ code }));
-  for (const shelf of [1, 2, 7]) found.push(await crates.findBy({ shelf }), await crates.countBy({ shelf }));
-  return found;
+function everything(
+  crates: Pick<Repository<Crate>, "findOneBy" | "findOne" | "findBy" | "countBy">,
+): Promise<unknown[]> {
+  return Promise.all([
+    ...[1, 2, 3, 4, 5].flatMap((id) => [
+      crates.findOneBy({ id }),
+      crates.findOne({ where: { id }, withDeleted: true }),
+    ]),
+    ...["A", "B", "C", "D", "E", "X"].map((code) => crates.findOneBy({ code })),
+    ...[1, 2, 7].flatMap((shelf) => [crates.findBy({ shelf }), crates.countBy({ shelf })]),
+  ]);
 }
 
 describeEachDatabase("a statement that searches for its rows", (database) => {
@@ -83,6 +86,7 @@ describeEachDatabase("a statement that searches for its rows", (database) => {
 
   async function start(options: Parameters<typeof attachMemory>[1]): Promise<void> {
     dataSource = await database.open([Crate, Parcel, Label]);
+    oneByOne(dataSource);
     // Behind the cache, so that a statement that is held up has been searched for.
     hold = statementBarriers(dataSource);
     cache = await attachMemory(dataSource, options);

@@ -1,6 +1,6 @@
 import { Column, DataSource, Entity, PrimaryColumn, type QueryRunner } from "typeorm";
 import { CacheKey, Cached, MemoryStore, type CacheOptions, type CoherentCache } from "typeorm-coherent";
-import { statementBarriers } from "../support/barriers";
+import { oneByOne, statementBarriers } from "../support/barriers";
 import { attachMemory } from "../support/cache-harness";
 import { describeEachDatabase } from "../support/databases";
 
@@ -30,6 +30,7 @@ describeEachDatabase("several contexts on one connection", (database) => {
     other = await new DataSource({ ...options, synchronize: false }).initialize();
     // Readers and the one writer do not block each other.
     if (database.name === "sqlite") await dataSource.query("PRAGMA journal_mode = WAL");
+    oneByOne(dataSource);
     hold = statementBarriers(dataSource);
     const shared: CacheOptions = { store: new MemoryStore(), namespace: "shared", lockTtl: 60_000 };
     cache = await attachMemory(dataSource, shared);

@@ -17,6 +17,7 @@ import {
   type CoherentCache,
   type Store,
 } from "typeorm-coherent";
+import { oneByOne } from "../support/barriers";
 import { attachMemory } from "../support/cache-harness";
 import { describeEachDatabase, typeormLine } from "../support/databases";
 import { until } from "../support/redis-server";
@@ -301,6 +302,7 @@ describeEachDatabase("transactions, as another process sees them", (database) =>
       await source.query("PRAGMA busy_timeout = 0");
     }
     const shared: CacheOptions = { store: new MemoryStore(), namespace: "two", lockTtl: 60_000 };
+    oneByOne(dataSource);
     cache = await attachMemory(dataSource, shared);
     neighbour = await attachMemory(other, shared);
     for (const sql of SLOW_COMMIT[database.name]) await dataSource.query(sql);

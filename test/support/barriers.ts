@@ -89,3 +89,24 @@ export function statementBarriers(dataSource: DataSource): (pattern: RegExp, mom
   driver.createQueryRunner = (mode) => watch(create(mode));
   return (pattern, moment = "after") => barriers.add((sql) => pattern.test(sql), moment);
 }
+
+/**
+ * Keeps the statements of each connection in order until the one before has come back, as pg 8 does and pg 9 will not: for tests
+ * of callers who do not wait. Comes before the cache.
+ */
+export function oneByOne(dataSource: DataSource): void {
+  if (dataSource.options.type !== "postgres") return;
+  const { driver } = dataSource;
+  const create = driver.createQueryRunner.bind(driver);
+  driver.createQueryRunner = (mode) => {
+    const runner = create(mode);
+    const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>;
+    let last: Promise<unknown> = Promise.resolve();
+    runner.query = ((...args: unknown[]) => {
+      const sent = last.then(() => query(...args));
+      last = sent.catch(() => undefined);
+      return sent;
+    }) as QueryRunner["query"];
+    return runner;
+  };
+}

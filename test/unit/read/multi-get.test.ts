@@ -3,7 +3,7 @@ import { In, type FindOperator } from "typeorm";
 import type { RowImage } from "../../../src/codec/row-codec";
 import { keyTag } from "../../../src/metadata/cached-query";
 import type { EntityModel, Key } from "../../../src/metadata/entity-model";
-import type { KeyedQuery } from "../../../src/read/filler";
+import type { KeyedQuery } from "../../../src/read/row-fill";
 import { rowsByQuery, sorted, withIds } from "../../../src/read/multi-get";
 
 const column = { getEntityValue: (entity: { id: unknown }) => entity.id };

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import { SharedLoads, type Outcome } from "../../../src/read/shared-loads";
-import type { Filler, KeyedQuery, Prepared } from "../../../src/read/filler";
+import type { Filler, Lookup, Prepared } from "../../../src/read/filler";
 
 const tag = (name: string) => `t|${name}`;
-const keyed = (text: string, key = text) => ({ key, model: { group: "t" }, query: { text } }) as unknown as KeyedQuery;
-const filled = (one: KeyedQuery, rowTags: readonly string[] = []): Outcome => ({
+const keyed = (text: string, key = text) => ({ key, text }) as unknown as Lookup;
+const filled = (one: Lookup, rowTags: readonly string[] = []): Outcome => ({
   ...one,
   fill: { payload: "", rowTags, ttl: 1 },
 });
@@ -20,7 +20,7 @@ function setUp() {
       notes.push(`filled ${fills.length}`);
       return Promise.resolve();
     },
-    unfilled: ({ key }: KeyedQuery, why: string) => notes.push(`${key} unfilled: ${why}`),
+    unfilled: ({ key }: Lookup, why: string) => notes.push(`${key} unfilled: ${why}`),
   } as unknown as Filler;
   const loads = new SharedLoads<{ readonly made: number }>({
     filler,

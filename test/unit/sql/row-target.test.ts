@@ -217,6 +217,15 @@ describe("what says no row for sure", () => {
     expect(read("postgres", `${update} WHERE ${where}`)).toBe("unknown"),
   );
 
+  // Up to version 14 a keyword may follow a number without a space.
+  it.each([
+    `${update} WHERE id = 5OR true`,
+    `${update} WHERE id IN (1, 5OR true)`,
+    "UPDATE t SET a = 5FROM u WHERE u.id = 1",
+    "UPDATE t SET a = 1.5FROM u WHERE u.id = 1",
+    "UPDATE t SET a = $1FROM u WHERE u.id = 1",
+  ])("PostgreSQL: %s", (sql) => expect(read("postgres", sql)).toBe("unknown"));
+
   const mysql: readonly string[] = [
     // With ANSI_QUOTES a column, without it a text, which is 0 as a number.
     '"id" = 0',

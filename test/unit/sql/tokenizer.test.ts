@@ -119,6 +119,17 @@ describe("PostgreSQL", () => {
     ['u&"d\\0061" x', "unknown"],
     ["menu & 'x'", "menu & 'x'"],
     ["1e'a\\'b'", "unknown"],
+    ["5 5. 2.5 1e5 1.5E-3", "5 5. 2.5 1e5 1.5E-3"],
+    // Two tokens until PostgreSQL 14, an error since then.
+    ["n=5FROM u", "n = ~5~ from u"],
+    ["1.5FROM u", "~1.5~ from u"],
+    ["5.FROM u", "~5.~ from u"],
+    ["1e5FROM u", "~1e5~ from u"],
+    ["5eFROM u", "~5~ efrom u"],
+    ["5ä", "~5~ ä"],
+    ["$1FROM u", "#0 from u"],
+    // One number since PostgreSQL 16.
+    ["0x1F 1_000", "~0~ x1f ~1~ _000"],
   ];
   it.each(cases)("%j", (sql, expected) => expect(read("postgres", sql)).toBe(expected));
 });

@@ -24,6 +24,7 @@ describe("the tables that a view reads", () => {
     ["SELECT * FROM a, LATERAL (SELECT * FROM b WHERE b.x = a.x) c, ONLY d", "a b d"],
     ["SELECT * FROM a, generate_series(1, 2) AS s(x), unnest(a.y) WITH ORDINALITY AS t(x, y)", "a"],
     ["TABLE a UNION TABLE b", "a b"],
+    ["SELECT 5FROM a", "a"],
     ["SELECT * FROM (VALUES (1, 2), (3, 4)) AS v(x, y), a", "a"],
     ["SELECT cast(x AS numeric(10, 2)), y::varchar(10), z::timestamp with time zone FROM a", "a"],
     ["WITH p AS (SELECT * FROM a), q (x) AS NOT MATERIALIZED (SELECT * FROM p, b) SELECT * FROM p, q, c", "a b c"],

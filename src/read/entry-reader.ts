@@ -1,0 +1,117 @@
+import type { CacheReporter, MissReason } from "../events";
+import type { CacheLogger } from "../options";
+import type { ReadAnswer, Store } from "../store/store";
+import type { Filler, Lookup } from "./filler";
+
+/** What the store had of what was asked for. */
+export interface Looked<Asked extends Lookup, Content> {
+  readonly hits: readonly Content[];
+  readonly missed: readonly Asked[];
+}
+
+/** What reading entries needs of the cache around it. */
+export interface EntryReaderOptions {
+  readonly store: Store;
+  readonly filler: Filler;
+  readonly reporter: CacheReporter;
+  readonly logger: CacheLogger;
+}
+
+/** Asks the store for entries and tells what came of it. Reads never fail because of the store. */
+export class EntryReader {
+  /** What was reported already: each fault of an entity is, once. */
+  private readonly reported = new Set<string>();
+
+  constructor(private readonly options: EntryReaderOptions) {}
+
+  /**
+   * Asks in one round trip; what cannot be opened is a miss like any other.
+   *
+   * @param open throws if the payload is not what it must be
+   * @returns undefined if the store did not answer
+   */
+  async look<Asked extends Lookup, Content>(
+    asked: readonly Asked[],
+    open: (payload: string) => Content,
+  ): Promise<Looked<Asked, Content> | undefined> {
+    const answers = await this.ask(asked);
+    if (answers === undefined) return undefined;
+    const hits: Content[] = [];
+    const missed: Asked[] = [];
+    for (let index = 0; index < asked.length; index += 1) {
+      const opened = this.open(asked[index]!, answers[index]!, open);
+      if (opened === undefined) missed.push(asked[index]!);
+      else hits.push(opened.content);
+    }
+    return { hits, missed };
+  }
+
+  /** What the store has, without counting anything; undefined if it did not answer. */
+  ask(asked: readonly Lookup[]): Promise<ReadAnswer[] | undefined> {
+    return this.guarded("read", () =>
+      this.options.store.read(
+        asked.map(({ key, group, text, tags, revealing }) => {
+          const rowTags = revealing.length > 0 ? this.options.filler.hintOf(key) : undefined;
+          const request = { key, group, query: text, tags };
+          return rowTags === undefined ? request : { ...request, rowTags };
+        }),
+      ),
+    );
+  }
+
+  /** Runs a call of the store; undefined if it failed. */
+  async guarded<Result>(operation: string, call: () => Promise<Result>): Promise<Result | undefined> {
+    try {
+      return await call();
+    } catch (error) {
+      this.options.reporter.emit("storeError", { operation, error });
+      return undefined;
+    }
+  }
+
+  /** Warns of a fault of an entity, the first time. */
+  report(entity: string, fault: string, message: string, details: unknown): void {
+    if (this.reported.has(`${entity} ${fault}`)) return;
+    this.reported.add(`${entity} ${fault}`);
+    this.options.logger.warn(message, details);
+  }
+
+  private open<Content>(
+    { entity, key }: Lookup,
+    answer: ReadAnswer,
+    open: (payload: string) => Content,
+  ): { readonly content: Content } | undefined {
+    const { filler, reporter } = this.options;
+    // The rows of a stale entry are older than those of a load since: believed again and again, they would never let a
+    // list be filled that has gained a row.
+    if (answer.outcome === "hit" || filler.hintOf(key) === undefined) filler.remember(key, answer.rowTags);
+    if (answer.outcome === "miss") return this.miss(entity, key, answer.why);
+    let content: Content;
+    try {
+      content = open(answer.payload);
+    } catch {
+      return this.miss(entity, key, "corrupt");
+    }
+    reporter.emit("hit", { entity, key });
+    return { content };
+  }
+
+  private miss(entity: string, key: string, why: MissReason): undefined {
+    this.options.reporter.emit("miss", { entity, key, why });
+    if (why === "corrupt") {
+      this.report(
+        entity,
+        why,
+        `The store holds something under a key of ${entity} that is no entry of this cache. It is loaded and stored anew; see that nothing else writes under the namespace.`,
+        { key },
+      );
+    } else if (why === "collision") {
+      this.report(
+        entity,
+        why,
+        `The key builder of ${entity} gives two queries the same key, so they drive each other out. Make use of the digest that it gets.`,
+        { key },
+      );
+    }
+  }
+}

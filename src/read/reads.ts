@@ -1,0 +1,131 @@
+import type { DataSource, FindManyOptions, ObjectLiteral } from "typeorm";
+import type { RowCodec } from "../codec/row-codec";
+import type { BypassReason, CacheReporter } from "../events";
+import type { EntityModel } from "../metadata/entity-model";
+import { defaultSettings } from "../metadata/entity-settings";
+import type { Schema } from "../metadata/schema";
+import type { CacheLogger, CacheOptions, Explanation } from "../options";
+import { SelectAnalyzer } from "../sql/select-text";
+import type { SqlAnalyzer } from "../sql/statement";
+import type { Store } from "../store/store";
+import type { History } from "../telemetry/history";
+import { cacheableQuery } from "./cacheable-query";
+import { setReader } from "./cached-repository";
+import { EntityLoader } from "./entity-loader";
+import { EntryReader } from "./entry-reader";
+import { explainBypass, explainEntries, type ExplainedEntry } from "./explain";
+import { Filler } from "./filler";
+import { inScope } from "./read-scope";
+import { ReadThrough } from "./read-through";
+import { hookSelects } from "./select-hook";
+import type { SharedLoadsOptions } from "./shared-loads";
+import { StatementCache } from "./statement-cache";
+
+/** What reads need of the cache around them. */
+export interface ReadsOptions {
+  readonly dataSource: DataSource;
+  readonly store: Store;
+  readonly namespace: string;
+  readonly analyzer: SqlAnalyzer;
+  readonly codecOf: (model: EntityModel) => RowCodec;
+  readonly reporter: CacheReporter;
+  readonly logger: CacheLogger;
+  readonly history: History;
+  readonly tagTtl: () => number;
+  readonly transactions: SharedLoadsOptions["transactions"];
+  /** Why nothing may be served right now. */
+  readonly closedFor: () => BypassReason | undefined;
+  readonly options: CacheOptions;
+}
+
+/** What can be explained. */
+export type ExplainedMethod = keyof typeof READ_KIND | "findAndCount";
+
+const READ_KIND = { find: "many", findOne: "one", exists: "exists", count: "count" } as const;
+
+/** Everything that reads, put together. */
+export class Reads {
+  private readonly sharing: SharedLoadsOptions;
+  private readonly entries: EntryReader;
+  private readonly loader: EntityLoader;
+  private readonly readThrough: ReadThrough;
+
+  constructor(private readonly options: ReadsOptions) {
+    const { store, namespace, reporter, logger, tagTtl, transactions, dataSource, codecOf } = options;
+    const filler = new Filler(store, reporter, tagTtl);
+    const entries = new EntryReader({ store, filler, reporter, logger });
+    this.entries = entries;
+    this.sharing = { filler, transactions, guarded: (operation, call) => entries.guarded(operation, call) };
+    this.loader = new EntityLoader(dataSource);
+    this.readThrough = new ReadThrough({ namespace, entries, sharing: this.sharing, loader: this.loader, codecOf });
+  }
+
+  /**
+   * Lets the repositories and query builders of the data source read through the cache.
+   *
+   * @returns a function that takes it away again
+   */
+  attach(schema: Schema): () => void {
+    const { dataSource, analyzer, reporter, closedFor, options } = this.options;
+    setReader(dataSource, {
+      readThrough: this.readThrough,
+      reporter,
+      modelOf: (target) => schema.modelOf(target),
+      closedFor,
+    });
+    const statements = new StatementCache({
+      context: {
+        schema,
+        statements: analyzer,
+        selects: new SelectAnalyzer(analyzer.dialect),
+        driver: dataSource.options.type,
+      },
+      entries: this.entries,
+      sharing: this.sharing,
+      reporter,
+      transparent: options.transparent === true,
+      settings: defaultSettings(options),
+      closedFor,
+      onPrimary: (run, given) => this.loader.onPrimary((runner) => run(runner ?? given)),
+    });
+    return hookSelects(dataSource, statements);
+  }
+
+  /** See {@link CoherentCache.explain}. */
+  async explain(
+    model: EntityModel,
+    method: ExplainedMethod,
+    options: FindManyOptions<ObjectLiteral>,
+  ): Promise<Explanation> {
+    const read = `${model.name}.${method}()`;
+    const plan =
+      this.options.closedFor() ??
+      (method === "findAndCount" ? undefined : cacheableQuery(model, READ_KIND[method], options));
+    if (typeof plan === "string") return explainBypass(read, plan);
+    const entries =
+      plan === undefined
+        ? await this.explainStatements(model, method, options)
+        : await this.readThrough.explain(model, plan);
+    return typeof entries === "string"
+      ? explainBypass(read, entries)
+      : explainEntries(read, entries, this.options.history);
+  }
+
+  private async explainStatements(
+    { metadata }: EntityModel,
+    method: ExplainedMethod,
+    options: FindManyOptions<ObjectLiteral>,
+  ): Promise<readonly ExplainedEntry[] | BypassReason> {
+    const entries: ExplainedEntry[] = [];
+    let reason: BypassReason | undefined;
+    const explain = (found: ExplainedEntry | BypassReason): void => {
+      if (typeof found === "string") reason ??= found;
+      else entries.push(found);
+    };
+    await inScope({ cached: true, explain }, () => {
+      const repository = this.options.dataSource.getRepository<ObjectLiteral>(metadata.target);
+      return repository[method](options);
+    });
+    return reason ?? entries;
+  }
+}

@@ -1,0 +1,147 @@
+import type { QueryRunner } from "typeorm";
+import { UnencodableValue } from "../codec/raw-value";
+import { decodeResult, encodeResult } from "../codec/result-codec";
+import type { RawRow } from "../codec/row-codec";
+import type { BypassReason, CacheReporter, UnfilledReason } from "../events";
+import type { EntityModel } from "../metadata/entity-model";
+import type { EntitySettings } from "../metadata/entity-settings";
+import type { EntryReader } from "./entry-reader";
+import type { Fill, Lookup } from "./filler";
+import { currentScope, type ReadScope } from "./read-scope";
+import type { Select, SelectInterceptor } from "./select-hook";
+import { SharedLoads, type SharedLoadsOptions } from "./shared-loads";
+import { statementQuery, type StatementContext } from "./statement-lookup";
+
+/** What caching statements needs of the cache around it. */
+export interface StatementCacheOptions {
+  readonly context: StatementContext;
+  readonly entries: EntryReader;
+  readonly sharing: SharedLoadsOptions;
+  readonly reporter: CacheReporter;
+  /** Whether SELECTs are cached of which nobody has said that they should be. */
+  readonly transparent: boolean;
+  /** Of what belongs to no cached entity. */
+  readonly settings: EntitySettings;
+  /** Why nothing may be served right now. */
+  readonly closedFor: () => BypassReason | undefined;
+  readonly onPrimary: OnPrimary;
+}
+
+/** Runs something on a connection that shows what was committed; given one, on that if it does. */
+export type OnPrimary = <Result>(run: (runner: QueryRunner) => Promise<Result>, given: QueryRunner) => Promise<Result>;
+
+/** A SELECT that can be looked up, and what it takes to load and fill it. */
+interface StatementLookup extends Lookup {
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+  /** Milliseconds. */
+  readonly ttl: number;
+  /** The same for a result without rows; 0 for not at all. */
+  readonly emptyTtl: number;
+}
+
+interface Loaded {
+  readonly rows: readonly RawRow[];
+  /** Undefined if some value would not come back exactly. */
+  readonly payload: string | undefined;
+}
+
+/**
+ * Serves the SELECTs that TypeORM makes, whatever they are made for, under their SQL and parameters. TypeORM turns the rows into
+ * entities itself, on a hit as on a load.
+ */
+export class StatementCache implements SelectInterceptor {
+  private readonly loads: SharedLoads<Loaded>;
+
+  constructor(private readonly options: StatementCacheOptions) {
+    this.loads = new SharedLoads(options.sharing);
+  }
+
+  async rowsOf(select: Select, runner: QueryRunner): Promise<readonly RawRow[] | undefined> {
+    const scope = currentScope();
+    const { cache } = select.expressionMap;
+    const offered = scope.cached ?? this.options.transparent;
+    // What nobody asked to be cached, and is not, is no event.
+    if (cache !== true && !offered) return undefined;
+    const asked = cache === false ? "cache-off" : this.lookupOf(select, runner, scope);
+    if (scope.explain !== undefined) return this.explain(asked, scope.explain);
+    const found = typeof asked === "string" ? asked : await this.serve(asked, runner);
+    if (typeof found !== "string") return found;
+    const method = scope.method ?? "query builder";
+    this.options.reporter.emit("bypass", { entity: this.nameOf(select), method, reason: found });
+    return undefined;
+  }
+
+  private lookupOf(select: Select, runner: QueryRunner, scope: ReadScope): StatementLookup | BypassReason {
+    const { closedFor, context } = this.options;
+    const closed = closedFor() ?? (runner.isTransactionActive ? "transaction" : undefined);
+    if (closed !== undefined) return closed;
+    const [sql, parameters] = select.getQueryAndParameters();
+    const query = statementQuery(context, sql, parameters);
+    if (typeof query === "string") return query;
+    const [group = ""] = query.groups;
+    const settings =
+      (this.modelOf(select) ?? context.schema.tableOf(group)?.models[0])?.settings ?? this.options.settings;
+    const { text, tags } = query;
+    const ttl = select.expressionMap.cacheDuration ?? scope.ttl ?? settings.ttl;
+    const { jitter, negativeTtl } = settings;
+    const lookup = { entity: this.nameOf(select), group, jitter, key: text, text, tags, revealing: [] };
+    return { ...lookup, sql, parameters, ttl, emptyTtl: Math.min(ttl, negativeTtl) };
+  }
+
+  private async serve(lookup: StatementLookup, runner: QueryRunner): Promise<readonly RawRow[] | BypassReason> {
+    const { entries, onPrimary } = this.options;
+    const looked = await entries.look([lookup], decodeResult);
+    if (looked === undefined) return "store-unavailable";
+    const [hit] = looked.hits;
+    if (hit !== undefined) return hit;
+    const { value, own } = await this.loads.run(
+      looked.missed,
+      () => onPrimary((primary) => load(primary, lookup), runner),
+      (loaded) => [{ ...lookup, fill: fillOf(lookup, loaded) }],
+    );
+    // Rows of its own for one who waited for another's load: TypeORM hands them on to the caller.
+    return own || value.payload === undefined ? value.rows : decodeResult(value.payload);
+  }
+
+  private async explain(
+    asked: StatementLookup | BypassReason,
+    tell: NonNullable<ReadScope["explain"]>,
+  ): Promise<readonly RawRow[] | undefined> {
+    if (typeof asked === "string") {
+      tell(asked);
+      return undefined;
+    }
+    const [answer] = (await this.options.entries.ask([asked])) ?? [];
+    const { key, tags, ttl } = asked;
+    if (answer === undefined) tell("store-unavailable");
+    else tell({ kind: "statement", key, tags, ttl, present: answer.outcome === "hit" });
+    return undefined;
+  }
+
+  private modelOf({ expressionMap: { mainAlias } }: Select): EntityModel | undefined {
+    return mainAlias?.hasMetadata === true ? this.options.context.schema.modelOf(mainAlias.metadata.target) : undefined;
+  }
+
+  /** For events; a query builder need not begin with an entity. */
+  private nameOf({ expressionMap: { mainAlias } }: Select): string {
+    return mainAlias?.hasMetadata === true ? mainAlias.metadata.name : "";
+  }
+}
+
+/** Past TypeORM's own query cache, which knows no writes. */
+async function load(runner: QueryRunner, { sql, parameters }: StatementLookup): Promise<Loaded> {
+  const { records } = (await runner.query(sql, [...parameters], true)) as { readonly records: RawRow[] };
+  try {
+    return { rows: records, payload: encodeResult(records) };
+  } catch (error) {
+    if (error instanceof UnencodableValue) return { rows: records, payload: undefined };
+    throw error;
+  }
+}
+
+function fillOf({ ttl, emptyTtl }: StatementLookup, { rows, payload }: Loaded): Fill | UnfilledReason {
+  if (payload === undefined) return "unencodable";
+  const lifetime = rows.length > 0 ? ttl : emptyTtl;
+  return lifetime === 0 ? "negative-off" : { payload, rowTags: [], ttl: lifetime };
+}
