@@ -206,28 +206,24 @@ export class NearStore implements Store {
         this.entriesOf(request.group) === undefined ? request : { ...request, wantsTokens: true },
       );
       const answers = await this.inner.read(wanted);
-      answers.forEach((answer, at) => this.put(requests[at]!, answer, ticket));
-      return answers;
+      return answers.map((answer, at) => this.put(requests[at]!, answer, ticket));
     } finally {
       this.tickets.delete(ticket);
     }
   }
 
-  private put(request: ReadRequest, answer: ReadAnswer, ticket: Ticket): void {
-    const entries = this.entriesOf(request.group);
-    if (entries === undefined || answer.outcome !== "hit") return;
+  /** @returns the answer as it was asked for */
+  private put({ group, key, query, tags: named }: ReadRequest, answer: ReadAnswer, ticket: Ticket): ReadAnswer {
+    const entries = this.entriesOf(group);
+    if (entries === undefined || answer.outcome !== "hit") return answer;
     const { mode, ttl } = entries.settings;
-    const tags = [...request.tags, ...answer.rowTags];
-    if (mode === "trust" && (ticket.isVoid || tags.some((tag) => ticket.dropped.has(tag)))) return;
-    if (mode === "verify" && answer.tokens === undefined) return;
-    entries.put({
-      key: request.key,
-      query: request.query,
-      answer,
-      tags,
-      tokens: answer.tokens,
-      expires: this.options.clock.monotonic() + ttl,
-    });
+    const { tokens, payload, rowTags } = answer;
+    const tags = [...named, ...rowTags];
+    const plain = { outcome: "hit", payload, rowTags } as const;
+    const isOvertaken = ticket.isVoid || tags.some((tag) => ticket.dropped.has(tag));
+    if (mode === "trust" ? isOvertaken : tokens === undefined) return plain;
+    entries.put({ key, query, answer: plain, tags, tokens, expires: this.options.clock.monotonic() + ttl });
+    return plain;
   }
 
   private entryFor(entries: NearEntries, { key, query, tags }: ReadRequest): NearEntry | undefined {
