@@ -42,6 +42,8 @@ interface Ticket {
  */
 export class NearStore implements Store {
   readonly name: string;
+  /** Watches over the channel, if the store has one: nothing is trusted unless it is heard. */
+  readonly listen?: NonNullable<Store["listen"]>;
   private groups: ReadonlyMap<string, NearEntries> | undefined;
   private readonly tickets = new Set<Ticket>();
   private isUp = false;
@@ -53,6 +55,8 @@ export class NearStore implements Store {
     private readonly options: NearStoreOptions,
   ) {
     this.name = inner.name;
+    if (inner.listen !== undefined)
+      this.listen = async (listener, heartbeat) => inner.listen?.(this.watching(listener), heartbeat);
   }
 
   open(context: StoreContext, groups: readonly string[]): Promise<void> {
@@ -100,29 +104,6 @@ export class NearStore implements Store {
     return this.around(args[0], () => this.inner.invalidate(...args));
   }
 
-  /** Watches over the channel: nothing is trusted unless it is heard. */
-  async listen(listener: StoreListener, heartbeat: number): Promise<void> {
-    const watching: StoreListener = {
-      message: (text) => listener.message(text),
-      up: () => {
-        // What was put before may have missed a message.
-        this.clear();
-        this.isUp = true;
-        listener.up();
-      },
-      down: (cause) => {
-        this.isUp = false;
-        this.clear();
-        listener.down(cause);
-      },
-      confirmed: (at) => {
-        this.confirmedAt = at;
-        listener.confirmed(at);
-      },
-    };
-    await this.inner.listen?.(watching, heartbeat);
-  }
-
   async close(): Promise<void> {
     this.isUp = false;
     this.clear();
@@ -159,6 +140,27 @@ export class NearStore implements Store {
     } finally {
       this.drop(tags);
     }
+  }
+
+  private watching(listener: StoreListener): StoreListener {
+    return {
+      message: (text) => listener.message(text),
+      up: () => {
+        // What was put before may have missed a message.
+        this.clear();
+        this.isUp = true;
+        listener.up();
+      },
+      down: (cause) => {
+        this.isUp = false;
+        this.clear();
+        listener.down(cause);
+      },
+      confirmed: (at) => {
+        this.confirmedAt = at;
+        listener.confirmed(at);
+      },
+    };
   }
 
   private isTrustworthy(): boolean {

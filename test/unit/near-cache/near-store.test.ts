@@ -53,7 +53,7 @@ describe.each(["verify", "trust"] as const)("copies that are kept to %s", (mode)
       clock: { monotonic: () => now },
       onHit: (how) => hits.push(how),
     });
-    await near.listen(
+    await near.listen?.(
       { message: () => undefined, up: () => undefined, down: () => undefined, confirmed: () => undefined },
       1,
     );
