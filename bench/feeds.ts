@@ -106,7 +106,7 @@ async function nearHits(
   const caches: CoherentCache[] = [];
   const cases = await Promise.all(
     [undefined, "verify" as const, "trust" as const].map(async (mode) => {
-      const own = await new DataSource({ ...options, synchronize: false } as unknown as typeof options).initialize();
+      const own = await new DataSource({ ...options, synchronize: false }).initialize();
       sources.push(own);
       const near = mode === undefined ? {} : { near: { mode } };
       const cache = await attach(own, { namespace: `${NAMESPACE}-${mode}`, defaults: near, entities: { Product: {} } });

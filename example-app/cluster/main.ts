@@ -15,11 +15,23 @@ const PRODUCT = 17;
 /** Milliseconds after which an event that has not come is missing. */
 const PATIENCE = 5000;
 
+const HELP = `Two processes of the shop on one SQLite file and one Redis, a third program that writes past both, and the events.
+
+Usage: npm run example:cluster -- [flags]
+
+  --redis URL        the Redis (default: a redis-server of its own, which must be on the PATH)
+  --typeorm LINE     1 for TypeORM 1.x with better-sqlite3 (default), 0.3 for TypeORM 0.3 with sqlite3
+  --help             this text
+
+Exit code: 0 if both served what was right every time, 1 if not, 2 for a wrong flag.`;
+
 const print = (line = "") => void process.stdout.write(`${line}\n`);
 const price = (cents: number) => (cents / 100).toFixed(2);
 
 async function main(args: readonly string[]): Promise<number> {
-  const { redis } = parseFlags(args);
+  const { redis, help, serve, database: file } = parseFlags(args);
+  if (help) return (print(HELP), 0);
+  if (serve || file !== undefined) throw new UsageError("--serve and --database are flags of npm run example.");
   const own = redis === undefined ? await startOwnRedis() : undefined;
   const url = redis ?? own!.url;
   const folder = mkdtempSync(join(tmpdir(), "coherent-cluster-"));
