@@ -10,7 +10,7 @@ import type { Fill, Lookup } from "./filler";
 import { currentScope, type ReadScope } from "./read-scope";
 import type { Select, SelectInterceptor } from "./select-hook";
 import { SharedLoads, type SharedLoadsOptions } from "./shared-loads";
-import { statementQuery, type StatementContext } from "./statement-lookup";
+import { statementQuery, type StatementContext, type StatementQuery } from "./statement-lookup";
 
 /** What caching statements needs of the cache around it. */
 export interface StatementCacheOptions {
@@ -31,7 +31,7 @@ export interface StatementCacheOptions {
 export type OnPrimary = <Result>(run: (runner: QueryRunner) => Promise<Result>, given: QueryRunner) => Promise<Result>;
 
 /** A SELECT that can be looked up, and what it takes to load and fill it. */
-interface StatementLookup extends Lookup {
+interface StatementLookup extends Lookup, Pick<StatementQuery, "reveal"> {
   readonly sql: string;
   readonly parameters: readonly unknown[];
   /** Milliseconds. */
@@ -82,11 +82,11 @@ export class StatementCache implements SelectInterceptor {
     const [group = ""] = query.groups;
     const settings =
       (this.modelOf(select) ?? context.schema.tableOf(group)?.models[0])?.settings ?? this.options.settings;
-    const { text, tags } = query;
+    const { text, tags, revealing, reveal } = query;
     const ttl = select.expressionMap.cacheDuration ?? scope.ttl ?? settings.ttl;
     const { jitter, negativeTtl } = settings;
-    const lookup = { entity: this.nameOf(select), group, jitter, key: text, text, tags, revealing: [] };
-    return { ...lookup, sql, parameters, ttl, emptyTtl: Math.min(ttl, negativeTtl) };
+    const lookup = { entity: this.nameOf(select), group, jitter, key: text, text, tags, revealing };
+    return { ...lookup, reveal, sql, parameters, ttl, emptyTtl: Math.min(ttl, negativeTtl) };
   }
 
   private async serve(lookup: StatementLookup, runner: QueryRunner): Promise<readonly RawRow[] | BypassReason> {
@@ -140,8 +140,8 @@ async function load(runner: QueryRunner, { sql, parameters }: StatementLookup): 
   }
 }
 
-function fillOf({ ttl, emptyTtl }: StatementLookup, { rows, payload }: Loaded): Fill | UnfilledReason {
+function fillOf({ ttl, emptyTtl, reveal }: StatementLookup, { rows, payload }: Loaded): Fill | UnfilledReason {
   if (payload === undefined) return "unencodable";
   const lifetime = rows.length > 0 ? ttl : emptyTtl;
-  return lifetime === 0 ? "negative-off" : { payload, rowTags: [], ttl: lifetime };
+  return lifetime === 0 ? "negative-off" : { payload, rowTags: reveal(rows), ttl: lifetime };
 }

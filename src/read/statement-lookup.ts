@@ -1,18 +1,15 @@
 import { createHash } from "node:crypto";
 import { encodeRaw, UnencodableValue } from "../codec/raw-value";
-import { anyRowTag, epochTag, type Tag } from "../core/tag";
 import type { BypassReason } from "../events";
 import type { Schema } from "../metadata/schema";
 import type { SelectAnalyzer } from "../sql/select-text";
 import type { SqlAnalyzer } from "../sql/statement";
+import { statementTags, type StatementTags } from "./statement-tags";
 
 /** What a SELECT is to the cache: which query it is, and on what its result depends. */
-export interface StatementQuery {
+export interface StatementQuery extends StatementTags {
   /** Equal if and only if the SQL is, and the parameters are with their types. */
   readonly text: string;
-  readonly tags: readonly Tag[];
-  /** The groups of the tables that it reads; the first is that of the first table in its text. */
-  readonly groups: readonly string[];
 }
 
 /** What it takes to understand a SELECT. */
@@ -30,16 +27,15 @@ export function statementQuery(
   sql: string,
   parameters: readonly unknown[],
 ): StatementQuery | BypassReason {
-  const { refusal, relations } = selects.analyze(sql);
-  if (refusal !== undefined) return refusal;
+  const select = selects.analyze(sql);
+  if (select.refusal !== undefined) return select.refusal;
   if (!statements.analyze(sql).harmless) return "not-understood";
   if (parameters.flat().some((parameter) => selects.isClock(parameter))) return "volatile";
-  const read = relations.map((path) => schema.groupsReadAt(path));
-  const groups = [...new Set(read.flatMap((some) => some ?? []))];
-  if (read.includes(undefined) || groups.length === 0) return "tables";
+  const tags = statementTags(schema, select, parameters);
+  if (tags === undefined) return "tables";
   const text = textOf(driver, sql, parameters);
   if (text === undefined) return "value";
-  return { text, groups, tags: groups.flatMap((group) => [epochTag(group), anyRowTag(group)]) };
+  return { text, ...tags };
 }
 
 function textOf(driver: string, sql: string, parameters: readonly unknown[]): string | undefined {

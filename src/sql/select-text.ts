@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { selectShape, type SelectShape } from "./select-shape";
 import { tokenize, type Dialect, type SqlToken } from "./tokenizer";
 import { CLOCK_TEXTS } from "./view-functions";
 import { NOT_UNDERSTOOD, viewQuery } from "./view-query";
@@ -14,6 +15,8 @@ export interface SelectText {
   readonly refusal: SelectRefusal | undefined;
   /** Every place where a table is named, in lower case, with what it is qualified by before it. */
   readonly relations: readonly (readonly string[])[];
+  /** How they are put together; undefined if that is not understood. */
+  readonly shape: SelectShape | undefined;
 }
 
 /** Reads queries and remembers what it read; applications repeat few texts very often. */
@@ -40,7 +43,8 @@ export class SelectAnalyzer {
 export function selectText(sql: string, dialect: Dialect): SelectText {
   const tokens = tokenize(sql, dialect);
   const { relations, unclear, changing } = viewQuery(sql, dialect);
-  return { relations, refusal: refusalOf(tokens, dialect, changing, unclear) };
+  const refusal = refusalOf(tokens, dialect, changing, unclear);
+  return { relations, refusal, shape: tokens === undefined ? undefined : selectShape(tokens) };
 }
 
 function refusalOf(

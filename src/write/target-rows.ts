@@ -1,7 +1,8 @@
 import type { DeleteCascade } from "../metadata/cascades";
 import type { Key, KeyColumn } from "../metadata/entity-model";
 import type { Schema, TableModel } from "../metadata/schema";
-import type { Binding, Operand, RowTarget } from "../sql/row-target";
+import type { Binding, RowTarget } from "../sql/row-target";
+import type { Operand } from "../sql/token-reader";
 import type { ChangeSet, Condition, ConditionValue, Findable, TableChanges } from "./change-set";
 
 /** A row that a statement names: by its primary key, or by the values of a declared key, and then there may be several. */

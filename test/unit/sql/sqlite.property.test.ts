@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import type { Operand, RowTarget } from "../../../src/sql/row-target";
+import type { RowTarget } from "../../../src/sql/row-target";
+import type { Operand } from "../../../src/sql/token-reader";
 import { SqlAnalyzer } from "../../../src/sql/statement";
 
 // SQLite itself is the judge: what a statement really changed, and which tables its program opens for writing.
