@@ -43,8 +43,6 @@ export async function limits(tour: Tour): Promise<void> {
     tour.report.detail("lives for", [`${explanation.ttl / 60_000} minutes at most`]);
     tour.report.detail("in the cache", [explanation.present.every(Boolean) ? "yes" : "no"]);
   }
-  tour.report.line();
-  tour.report.detail("the same as text", explanation.text.split("\n"));
   const other = await cache.explain(Product, "find", { where: { name: Raw(() => "random() > 0") } });
   tour.report.line();
   tour.report.detail("read", ["find({ where: { name: Raw(() => 'random() > 0') } })"]);

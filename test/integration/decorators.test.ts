@@ -358,14 +358,11 @@ describeEachDatabase("keys of relations, and what a cache leaves behind", (datab
     const where = { depot: { city: { id: 1 } } };
     const read = () => cache.repository<Parcel>(ParcelSchema).findBy(where);
     expect(await read()).toHaveLength(1);
-    const explained = () => cache.explain<Parcel>("Parcel", "find", { where });
-    expect(await explained()).toMatchObject({
+    expect(await cache.explain<Parcel>("Parcel", "find", { where })).toMatchObject({
       kind: "statement",
       tables: [/parcel$/, /depot$/, /depot_city$/].map((name): unknown => expect.stringMatching(name)),
       present: [true],
     });
-    await dataSource.getRepository(CitySchema).save({});
-    expect(await explained()).toMatchObject({ present: [false] });
     await dataSource.getRepository(DepotSchema).save({ id: 1, city: null });
     expect(await read()).toHaveLength(0);
   });
