@@ -2,12 +2,16 @@ import type { DataSource, QueryRunner } from "typeorm";
 
 type Query = (sql: string, parameters?: unknown[], ...rest: unknown[]) => Promise<unknown>;
 
+/** Whoever asks for a connection has found no entry. */
+class NothingCached extends Error {}
+
 /**
  * Answers a SELECT with what the database said when it was asked the same in the same state of the tables: the cells of the
  * matrix come back to few states, and asking a server for all of their rows again is what takes the time. SQLite answers
  * from this process anyway and is always asked.
  */
 export class Replay {
+  private isPeeking = false;
   private readonly answers = new Map<string, Promise<unknown>>();
   private state: string | undefined;
 
@@ -16,7 +20,28 @@ export class Replay {
     if (dataSource.options.type.includes("sqlite")) return;
     const { driver } = dataSource;
     const create = driver.createQueryRunner.bind(driver);
-    driver.createQueryRunner = (mode) => this.follow(create(mode));
+    driver.createQueryRunner = (mode) => {
+      if (this.isPeeking) throw new NothingCached();
+      return this.follow(create(mode));
+    };
+  }
+
+  /**
+   * Runs a read that goes to no server: what would have to be loaded cannot be stale, and asking again for all of it is what takes
+   * the time. SQLite loads it.
+   *
+   * @returns undefined if the cache did not have it
+   */
+  async peek<Result>(read: () => Promise<Result>): Promise<Result | undefined> {
+    this.isPeeking = true;
+    try {
+      return await read();
+    } catch (error) {
+      if (error instanceof NothingCached) return undefined;
+      throw error;
+    } finally {
+      this.isPeeking = false;
+    }
   }
 
   /** Runs reads, while nobody writes, on tables whose rows are known. */
