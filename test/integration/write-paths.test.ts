@@ -47,8 +47,8 @@ describeEachDatabase("every way to write", (database) => {
   /** What TypeORM reads when the tables are in a state; nearly all cells end in one of few. */
   const knownResults = new Map<string, Results>();
   const replay = new Replay();
-  /** With a store in this process nothing is learned from a load of a server's that follows a write; Redis and SQLite load. */
-  let isPeeking = database.name !== "sqlite";
+  /** Loads that follow a write are the same with every database and strategy: SQLite is asked for them with one, Redis's cells too. */
+  let isPeeking = true;
   /** By write path: how many results each form dropped that did not change; a second text where strategies differ. */
   const report = new Map<string, Set<string>>();
   afterAll(() => {
@@ -153,6 +153,7 @@ describeEachDatabase("every way to write", (database) => {
 
   describe.each(STRATEGIES)("%s", (strategy) => {
     beforeAll(async () => {
+      isPeeking = database.name !== "sqlite" || strategy !== "write-through";
       replay.attach(dataSource);
       cache = await attachMemory(dataSource, { defaults: { strategy } });
     });

@@ -69,8 +69,8 @@ const ANIMALS: Shape = {
       for (const id of [1, 2, 3, NEXT_ID]) all[`${entity.name} ${id}`] = kind(() => repository.findOneBy({ id }));
       for (const name of ["Kit", "Rex", "New"]) {
         all[`${entity.name} ${name}`] = kind(() => sorted(repository.findBy({ name })));
-        all[`number of ${entity.name} ${name}`] = wide(() => repository.countBy({ name }));
       }
+      all[`number of ${entity.name} Kit`] = wide(() => repository.countBy({ name: "Kit" }));
     }
     all["cats with lives"] = bySql(() => sorted(of(Cat).findBy({ lives: MoreThan(1) })));
     for (const trick of ["sit", "roll"]) all[`trick ${trick}`] = exact(() => sorted(of(Dog).findBy({ trick })));
