@@ -22,7 +22,7 @@ const LAYERS = {
   store: { imports: ["core"] },
   "store/redis": { imports: ["core", "store"], packages: ["ioredis"] },
   feed: { imports: ["core"], packages: ["ioredis"] },
-  "near-cache": { imports: ["core"] },
+  "near-cache": { imports: ["core", "store"] },
   telemetry: { imports: ["core"] },
   // These two meet only in coherent-cache.
   read: { imports: ["core", ...LOWER, "telemetry"], packages: ["typeorm"] },

@@ -56,6 +56,7 @@ async function main(): Promise<void> {
       await dataSource.getRepository(Product).insert(newProducts().slice(0, 100));
       if (database.name === "sqlite") {
         print("channel, per save", await channelCost(dataSource, attach));
+        for (const line of await nearHits(dataSource, attach)) print(...line);
         const cache = await attach(dataSource);
         const tell = (id: number) => JSON.stringify({ table: "product", id });
         const products = cache.repository(Product);
@@ -93,6 +94,36 @@ async function feedLag(
     await cache.close();
   }
   await foreign.destroy();
+}
+
+/** A hit by primary key, one at a time: from the store, and from copies. */
+async function nearHits(
+  dataSource: DataSource,
+  attach: (dataSource: DataSource, options: CacheOptions) => Promise<CoherentCache>,
+): Promise<[string, string][]> {
+  const { options } = dataSource;
+  const sources: DataSource[] = [];
+  const caches: CoherentCache[] = [];
+  const cases = await Promise.all(
+    [undefined, "verify" as const, "trust" as const].map(async (mode) => {
+      const own = await new DataSource({ ...options, synchronize: false }).initialize();
+      sources.push(own);
+      const near = mode === undefined ? {} : { near: { mode } };
+      const cache = await attach(own, { namespace: `${NAMESPACE}-${mode}`, defaults: near, entities: { Product: {} } });
+      caches.push(cache);
+      const products = cache.repository(Product);
+      await new Promise((resolve) => setTimeout(resolve, 300)); // The quarantine of a new table.
+      for (let id = 1; id <= 100; id += 1) await products.findOneBy({ id });
+      return { name: mode ?? "RedisStore", run: (turn: number) => products.findOneBy({ id: (turn % 100) + 1 }) };
+    }),
+  );
+  const series = await measure(cases, { inFlight: [1], rounds: ROUNDS, time: 150 });
+  for (const cache of caches) await cache.close();
+  for (const source of sources) await source.destroy();
+  return series.map(({ name, samples }) => {
+    const [p50, p99] = [samples.map((sample) => sample.p50), samples.map((sample) => sample.p99)];
+    return [`hit, ${name}`, `p50 ${median(p50).toFixed(1)} µs, p99 ${median(p99).toFixed(1)} µs`];
+  });
 }
 
 /** The same write with and without the channel, in turns. */

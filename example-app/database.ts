@@ -40,7 +40,9 @@ export async function openDatabase(dataSource: DataSource, file: string | undefi
     throw new UsageError(`--database ${file} cannot be used: ${(error as Error).message}.`);
   }
   const ours = new Set(dataSource.entityMetadatas.map(({ tableName }) => tableName));
-  const foreign = tables.map(({ name }) => name).filter((name) => !ours.has(name) && !name.startsWith("sqlite_"));
+  const foreign = tables
+    .map(({ name }) => name)
+    .filter((name) => !ours.has(name) && !/^(?:sqlite_|coherent_changes$)/.test(name));
   if (foreign.length > 0) {
     throw new UsageError(
       `--database ${file} holds other tables (${foreign.join(", ")}); name a new file for the shop.`,

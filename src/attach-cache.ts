@@ -109,7 +109,7 @@ function channelSettings(channel: CacheOptions["channel"] = true): ChannelSettin
   if (secret !== undefined && (typeof secret !== "string" || secret === "")) {
     throw invalid("channel.secret must be a text that is not empty; leave it out for a channel without one.");
   }
-  return { secret, heartbeat: milliseconds(heartbeat, "channel.heartbeat", 20) };
+  return { secret, heartbeat: milliseconds(heartbeat, "channel.heartbeat", 60) };
 }
 
 /** No read and no write may fail because a message could not be written. */

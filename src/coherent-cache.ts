@@ -16,36 +16,24 @@ import { hookDataSource } from "./metadata/data-source-hooks";
 import type { EntityModel } from "./metadata/entity-model";
 import { resolveRoutines } from "./metadata/routines";
 import { resolveSchema, type Schema } from "./metadata/schema";
-import type { CacheLogger, CacheOptions, Consistency, Explanation } from "./options";
+import { nearSettingsOf } from "./metadata/near-settings";
+import { NearStore } from "./near-cache/near-store";
+import type { Explanation, ResolvedOptions } from "./options";
 import { cacheableQuery } from "./read/cacheable-query";
 import { CachedRepository } from "./read/cached-repository";
 import { Reads, type ExplainedMethod } from "./read/reads";
 import { SqlAnalyzer } from "./sql/statement";
-import type { Dialect } from "./sql/tokenizer";
-import type { Store } from "./store/store";
+import type { Store, StoreContext } from "./store/store";
 import { logEvents } from "./telemetry/debug-log";
 import { History } from "./telemetry/history";
 import type { ChangeFeeds } from "./write/change-feeds";
-import { ChangeHub, type ChannelSettings } from "./write/change-hub";
+import { ChangeHub } from "./write/change-hub";
 import { CommitProtocol } from "./write/commit-protocol";
 import { LockedSender } from "./write/locked-sender";
 import { PendingInvalidations } from "./write/pending-invalidations";
 import { StatementObserver } from "./write/statement-observer";
 import { CacheSubscriber } from "./write/subscriber";
 import { tagsOfRow } from "./write/tags-of-row";
-
-/** What attach-cache.ts makes of the user's options. */
-export interface ResolvedOptions {
-  readonly store: Store;
-  readonly namespace: string;
-  readonly dialect: Dialect;
-  readonly consistency: Consistency;
-  readonly lockTtl: number;
-  readonly storeTimeout: number;
-  readonly logger: CacheLogger;
-  readonly channel: ChannelSettings | undefined;
-  readonly options: CacheOptions;
-}
 
 const LEAST_TAG_TTL = 3_600_000; // A tag outlives every entry, and an idle table's tags at least an hour.
 
@@ -62,6 +50,7 @@ export class CoherentCache {
   private readonly codecs = new Map<EntityModel, RowCodec>();
   private readonly repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
   private readonly hub: ChangeHub;
+  private readonly store: Store;
   private readonly pending: PendingInvalidations;
   private readonly analyzer: SqlAnalyzer;
   private readonly observer: StatementObserver;
@@ -74,14 +63,24 @@ export class CoherentCache {
     private readonly resolved: ResolvedOptions,
     private readonly onClose: () => void,
   ) {
-    const { store, namespace, consistency, lockTtl, logger, dialect } = resolved;
+    const { namespace, consistency, lockTtl, logger, dialect } = resolved;
     const { reporter } = this;
+    const near = new NearStore(resolved.store, {
+      settings: () => nearSettingsOf(this.started()),
+      bound: resolved.channel?.heartbeat ?? 0,
+      clock: systemClock,
+      onHit: (mode) => reporter.emit("nearHit", { mode }),
+    });
+    const store: Store = near;
+    this.store = store;
     const codecOf = (model: EntityModel) => this.codecs.get(model)!;
     const tagTtl = () => this.tagTtl;
     logEvents(reporter, resolved.options.debug);
     const transactions = () => this.observer.transactions(dataSource);
     this.hub = new ChangeHub({
       ...resolved,
+      store,
+      near,
       dataSource,
       origin: createTokenSource()(),
       pending: () => this.pending,
@@ -89,7 +88,7 @@ export class CoherentCache {
       reporter,
       transactions,
     });
-    const { announce, feeds } = this.hub;
+    const { announce, announceLock, feeds } = this.hub;
     this.feeds = feeds;
     this.pending = new PendingInvalidations(store, () => this.schema?.groups ?? [], announce);
     const protocol = new CommitProtocol({
@@ -103,6 +102,7 @@ export class CoherentCache {
       reporter,
       logger,
       announce,
+      announceLock,
     });
     const onEntry = (entity: string, key: string) => reporter.emit("writeThrough", { entity, key });
     this.analyzer = new SqlAnalyzer(dialect);
@@ -228,7 +228,7 @@ export class CoherentCache {
     for (const step of this.undo.reverse()) step();
     try {
       // One that would not open may be in the hands of another cache.
-      if (this.opened) await this.resolved.store.close();
+      if (this.opened) await this.store.close();
     } finally {
       this.onClose();
     }
@@ -239,15 +239,9 @@ export class CoherentCache {
     const schema = resolveSchema(dataSource, resolved.options);
     this.analyzer.declare(resolveRoutines(dataSource, resolved.options));
     this.tagTtl = Math.max(LEAST_TAG_TTL, ...schema.models.map(({ settings }) => 2 * settings.ttl));
-    await resolved.store.open(
-      {
-        namespace: resolved.namespace,
-        lockTtl: resolved.lockTtl,
-        timeout: resolved.storeTimeout,
-        onStateChange: (state, cause) => this.stateChanged(state, cause),
-      },
-      schema.groups,
-    );
+    const { namespace, lockTtl, storeTimeout: timeout } = resolved;
+    const onStateChange: StoreContext["onStateChange"] = (state, cause) => this.stateChanged(state, cause);
+    await this.store.open({ namespace, lockTtl, timeout, onStateChange }, schema.groups);
     this.opened = true;
     for (const model of schema.models) this.codecs.set(model, new RowCodec(dataSource, model));
     this.schema = schema;

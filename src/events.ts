@@ -56,6 +56,8 @@ export interface CacheEvents {
   invalidate: { readonly tags: readonly string[]; readonly cause: string };
   writeThrough: { readonly entity: string; readonly key: string };
   storeError: { readonly operation: string; readonly error: unknown };
+  /** A hit that came from a copy in this process; besides `hit`. */
+  nearHit: { readonly mode: "verify" | "trust" };
   /** A process that shares the namespace, perhaps this one, has invalidated something; see docs/events.md. */
   invalidated: InvalidatedEvent;
   /** Events may have been missed. */
@@ -105,6 +107,8 @@ export interface CacheStats {
   readonly invalidations: number;
   readonly writeThroughs: number;
   readonly storeErrors: number;
+  /** Hits that came from a copy in this process, by how it was believed. */
+  readonly nearHits: Readonly<Record<"verify" | "trust", number>>;
   /** Invalidations that wait for the store to answer. */
   readonly pending: number;
   /** Events `invalidated`, own ones included. */
@@ -128,6 +132,7 @@ export class CacheReporter {
     ambiguous: 0,
   };
   private readonly bypasses: Partial<Record<BypassReason, number>> = {};
+  private readonly nearHits = { verify: 0, trust: 0 };
   private readonly rejected: Record<Rejection, number> = { malformed: 0, oversized: 0, unsigned: 0, unknown: 0 };
   private readonly counts = {
     hit: 0,
@@ -172,6 +177,7 @@ export class CacheReporter {
       invalidations: this.counts.invalidate,
       writeThroughs: this.counts.writeThrough,
       storeErrors: this.counts.storeError,
+      nearHits: { ...this.nearHits },
       pending,
       invalidated: this.counts.invalidated,
       gaps: this.counts.gap,
@@ -181,6 +187,10 @@ export class CacheReporter {
 
   private count<Name extends CacheEventName>(name: Name, event: CacheEvents[Name]): void {
     const { why, reason } = event as { readonly why?: string; readonly reason?: BypassReason };
+    if (name === "nearHit") {
+      this.nearHits[(event as CacheEvents["nearHit"]).mode] += 1;
+      return;
+    }
     if (name === "bypass" && reason !== undefined) this.bypasses[reason] = (this.bypasses[reason] ?? 0) + 1;
     else if (name === "rejected") this.rejected[why as Rejection] += 1;
     else if (name === "miss") this.misses[why as MissReason] += 1;

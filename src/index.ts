@@ -40,6 +40,7 @@ export type {
   Explanation,
   KeyBuilder,
   KeyParts,
+  NearOptions,
   Strategy,
   ViewSource,
 } from "./options";

@@ -1,6 +1,8 @@
 import type { EntityTarget, ObjectLiteral } from "typeorm";
 import type { BypassReason } from "./events";
+import type { Dialect } from "./sql/tokenizer";
 import type { Store } from "./store/store";
+import type { ChannelSettings } from "./write/change-hub";
 
 /** A length of time: milliseconds as a number, or a text such as "10m", "90s", "2 days". */
 export type Duration = number | string;
@@ -55,6 +57,11 @@ export interface CachedOptions {
   readonly negativeTtl?: Duration;
   /** Share of the TTL, 0 to 1, by which it is shortened at random. Default: `defaults.jitter`, 0.1. */
   readonly jitter?: number;
+  /**
+   * Copies of hits in this process, in front of the store; see docs/near-cache.md. All entities of one table share them, with the
+   * settings of the first; trust only if all of them say so. Default: `defaults.near`, which is false: none.
+   */
+  readonly near?: NearOptions | false;
   /** Default: the `keyBuilder` of the cache. */
   readonly keyBuilder?: KeyBuilder;
   /**
@@ -71,6 +78,27 @@ export interface CachedOptions {
    * class Sales { … }
    */
   readonly dependsOn?: readonly ViewSource[];
+}
+
+/**
+ * How copies in this process are kept, and how they are believed.
+ *
+ * @example
+ * @Cached({ near: { mode: "trust", max: 5000, ttl: "30s" } })
+ */
+export interface NearOptions {
+  /**
+   * verify (default): their tags are looked at in the store each time, so they are as right as the store, and one round trip stays.
+   * trust: nobody is asked. What another process has written may be served for one `channel.heartbeat` more; what this process has
+   * written never is. All processes must have the same mode.
+   */
+  readonly mode?: "verify" | "trust";
+  /** Copies at most. Default: 1000. */
+  readonly max?: number;
+  /** Bytes at most, two a character. Default: 16 MiB. */
+  readonly maxBytes?: number;
+  /** How long a copy lives at most, on top of the TTL of its entry in the store. Default: 1 minute. */
+  readonly ttl?: Duration;
 }
 
 /** A table or view that a view is made of: the name of its entity, its own name, or its class. */
@@ -154,8 +182,24 @@ export interface ChannelOptions {
    * from making the cache miss; nobody can make it serve something wrong over the channel. Default: none.
    */
   readonly secret?: string;
-  /** Milliseconds within which a channel that is cut off is noticed. Default: 1000, at least 20. */
+  /**
+   * Milliseconds within which a channel that is cut off is noticed, and for which a near cache in mode trust may lag. Default: 1000, at
+   * least 60.
+   */
   readonly heartbeat?: Duration;
+}
+
+/** What attach-cache.ts makes of the user's options. */
+export interface ResolvedOptions {
+  readonly store: Store;
+  readonly namespace: string;
+  readonly dialect: Dialect;
+  readonly consistency: Consistency;
+  readonly lockTtl: number;
+  readonly storeTimeout: number;
+  readonly logger: CacheLogger;
+  readonly channel: ChannelSettings | undefined;
+  readonly options: CacheOptions;
 }
 
 /** Where one read stands: what `cache.explain()` returns. */

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { DataSource, EntityMetadata, ObjectLiteral } from "typeorm";
 import { DriverUtils } from "typeorm/driver/DriverUtils";
 import type { ColumnMetadata } from "typeorm/metadata/ColumnMetadata";
@@ -28,6 +29,8 @@ export class RowCodec {
   private readonly columns: readonly { readonly column: ColumnMetadata; readonly alias: string }[];
   private readonly plans = new Map<EntityMetadata, readonly HydrationStep[]>();
   private readonly discriminator: number;
+  /** Rows by their payload, where copies of payloads are kept in this process. */
+  private readonly decoded: LRUCache<string, readonly StoredRow[]> | undefined;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -38,6 +41,14 @@ export class RowCodec {
       .filter(({ isSelect, isPrimary }) => isSelect || isPrimary)
       .map((column) => ({ column, alias: this.aliasOf(column) }));
     this.discriminator = this.indexOf(model.metadata.discriminatorColumn?.databaseName);
+    const { near } = model.settings;
+    this.decoded =
+      near &&
+      new LRUCache({
+        max: near.max,
+        maxSize: near.maxBytes,
+        sizeCalculation: (_rows, payload) => 2 * payload.length + 1,
+      });
   }
 
   /**
@@ -62,12 +73,17 @@ export class RowCodec {
   }
 
   /** @throws if the payload is not what {@link encode} makes for this entity */
-  decode(payload: string): StoredRow[] {
+  decode(payload: string): readonly StoredRow[] {
+    const known = this.decoded?.get(payload);
+    if (known !== undefined) return known;
     const rows: unknown = JSON.parse(payload);
-    if (Array.isArray(rows) && rows.every((row) => Array.isArray(row) && row.length === this.columns.length)) {
-      return rows as StoredRow[];
+    if (!Array.isArray(rows) || !rows.every((row) => Array.isArray(row) && row.length === this.columns.length)) {
+      throw new UnencodableValue("The payload is not a list of rows.");
     }
-    throw new UnencodableValue("The payload is not a list of rows.");
+    const stored = rows as StoredRow[];
+    // What a caller gets must be his own, and JSON is handed on as it is.
+    if (this.decoded !== undefined && stored.every((row) => row.every(isCopied))) this.decoded.set(payload, stored);
+    return stored;
   }
 
   /** The values of some columns in a row as the driver returned it. */
@@ -156,6 +172,11 @@ function passesOf(column: ColumnMetadata): HydrationStep["passes"] {
   if (transformer !== undefined || embeddedMetadata !== undefined || isVirtual || isArray) return undefined;
   if (AS_THEY_ARE.has(type)) return isPrimitive;
   return type === Number ? Number.isSafeInteger : undefined;
+}
+
+/** Whether hydration makes a new value of it each time, or it cannot be changed. */
+function isCopied(stored: unknown): boolean {
+  return isPrimitive(stored) || (Array.isArray(stored) && ["d", "b", "n", "f"].includes(stored[0] as string));
 }
 
 function isPrimitive(stored: unknown): boolean {

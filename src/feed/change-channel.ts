@@ -1,6 +1,7 @@
 import type { Change, OutsideChange } from "../core/change";
-import { epochTag } from "../core/tag";
-import { decodeMessage, encodeChange, type Rejection } from "./change-message";
+import { groupBy } from "../core/group-by";
+import { epochTag, groupOf, type Tag } from "../core/tag";
+import { decodeMessage, encodeChange, encodeLock, type Rejection } from "./change-message";
 
 /** Why changes may have been missed: a number was left out, or nobody listened for a while. */
 export type GapReason = "sequence" | "connection";
@@ -9,6 +10,8 @@ export type GapReason = "sequence" | "connection";
 export interface ChannelListener {
   /** A cache has changed something, perhaps this one. */
   told(change: Omit<Change, "group">, origin: string, sequence: number): void;
+  /** A cache is about to commit what these tags are of. */
+  locked(tags: readonly Tag[], origin: string): void;
   /** A program asks to invalidate. */
   asked(change: OutsideChange): void;
   rejected(why: Rejection): void;
@@ -47,6 +50,16 @@ export class ChangeChannel {
     );
   }
 
+  /** The messages that tell of locked tags, by their group. They must be sent in this order. */
+  encodeLock(tags: readonly Tag[]): Map<string, string> {
+    return new Map(
+      Array.from(groupBy(tags, groupOf), ([group, members]) => [
+        group,
+        encodeLock(members, epochTag(group), this.origin, ++this.sequence, this.secret),
+      ]),
+    );
+  }
+
   /** A message has come in. Never throws. */
   message(text: string): void {
     const heard = decodeMessage(text, this.secret);
@@ -55,8 +68,10 @@ export class ChangeChannel {
       const { table, operation, rows } = heard;
       return this.listener.asked({ table, operation, rows });
     }
-    const { change, origin, sequence } = heard;
+    const { origin, sequence } = heard;
     this.follow(origin, sequence);
+    if (heard.kind === "locked") return this.listener.locked(heard.tags, origin);
+    const { change } = heard;
     this.listener.told(change, origin, sequence);
   }
 

@@ -20,6 +20,8 @@ export type Heard =
       readonly origin: string;
       readonly sequence: number;
     }
+  /** From a cache that is about to commit: nothing that depends on these tags is served until it says so. */
+  | { readonly kind: "locked"; readonly tags: readonly Tag[]; readonly origin: string; readonly sequence: number }
   /** From a program that has written, and wants the cache to know. */
   | ({ readonly kind: "asked" } & OutsideChange)
   | { readonly kind: "rejected"; readonly why: Rejection };
@@ -49,6 +51,19 @@ export function encodeChange(
   return signed(whole.length > LONGEST - 100 ? text(null, [epoch]) : whole, secret);
 }
 
+/** Tags that are locked, as a message. One that would be too long names the epoch. */
+export function encodeLock(
+  tags: readonly Tag[],
+  epoch: Tag,
+  origin: string,
+  sequence: number,
+  secret?: string,
+): string {
+  const text = (locked: readonly Tag[]) => JSON.stringify({ v: 1, locked, origin, sequence });
+  const whole = text(tags);
+  return signed(whole.length > LONGEST - 100 ? text([epoch]) : whole, secret);
+}
+
 /** Reads whatever came in over the channel. Never throws. */
 export function decodeMessage(message: string, secret?: string): Heard {
   if (message.length > LONGEST) return rejected("oversized");
@@ -63,8 +78,18 @@ export function decodeMessage(message: string, secret?: string): Heard {
   if (!isRecord(body)) return rejected("malformed");
   const { v, table, origin } = body;
   if (v !== undefined && v !== 1) return rejected("unknown");
+  if (body["locked"] !== undefined) return locked(body);
   if (typeof table !== "string" || table === "") return rejected("malformed");
   return origin === undefined ? asked(table, body) : told(table, origin, body);
+}
+
+function locked({ locked: tags, origin, sequence }: Record<string, unknown>): Heard {
+  if (!areTags(tags) || typeof origin !== "string" || !Number.isSafeInteger(sequence)) return rejected("malformed");
+  return { kind: "locked", tags, origin, sequence: sequence as number };
+}
+
+function areTags(tags: unknown): tags is readonly Tag[] {
+  return Array.isArray(tags) && tags.every((tag) => typeof tag === "string");
 }
 
 function told(table: string, origin: unknown, { operation, rows, tags, sequence }: Record<string, unknown>): Heard {
@@ -73,8 +98,7 @@ function told(table: string, origin: unknown, { operation, rows, tags, sequence 
     keys === undefined ||
     typeof origin !== "string" ||
     !isOperation(operation) ||
-    !Array.isArray(tags) ||
-    !tags.every((tag): tag is Tag => typeof tag === "string") ||
+    !areTags(tags) ||
     typeof sequence !== "number" ||
     !Number.isSafeInteger(sequence)
   ) {

@@ -8,6 +8,7 @@ import type {
   Duration,
   EntityCacheOptions,
   KeyBuilder,
+  NearOptions,
   Strategy,
   ViewSource,
 } from "../options";
@@ -20,6 +21,8 @@ export interface EntitySettings {
   /** 0: no negative entries. */
   readonly negativeTtl: number;
   readonly jitter: number;
+  /** Undefined: no copies. */
+  readonly near?: NearSettings | undefined;
   readonly keyBuilder: KeyBuilder | undefined;
   /** Property paths; each list is one key. The primary key is not among them. */
   readonly keys: readonly (readonly string[])[];
@@ -28,6 +31,14 @@ export interface EntitySettings {
 }
 
 const DEFAULTS = Object.freeze({ strategy: "invalidate", ttl: "10m", negativeTtl: "1m", jitter: 0.1 } as const);
+
+/** How copies in this process are kept. */
+export interface NearSettings {
+  readonly mode: "verify" | "trust";
+  readonly max: number;
+  readonly maxBytes: number;
+  readonly ttl: number;
+}
 
 /** @returns undefined if the entity is not to be cached */
 export function settingsOf(metadata: EntityMetadata, options: CacheOptions): EntitySettings | undefined {
@@ -164,7 +175,24 @@ function resolve(
       `negativeTtl (${negativeTtl} ms) is longer than ttl (${ttl} ms). Shorten the one or lengthen the other.`,
     );
   }
-  return { strategy, jitter, keyBuilder, ttl, negativeTtl: Math.min(negativeTtl, ttl) };
+  const near = nearSettings(merged.near, entity);
+  return { strategy, jitter, near, keyBuilder, ttl, negativeTtl: Math.min(negativeTtl, ttl) };
+}
+
+function nearSettings(near: unknown, entity: string): NearSettings | undefined {
+  if (near === undefined || near === false) return undefined;
+  if (typeof near !== "object" || near === null) {
+    throw invalid(entity, `near is ${inspect(near)}, but must be false or { mode, max, maxBytes, ttl }.`);
+  }
+  const { mode = "verify", max = 1000, maxBytes = 16 * 1024 * 1024, ttl = "1m" } = near as NearOptions;
+  if (mode !== "verify" && mode !== "trust") {
+    throw invalid(entity, `near.mode is ${inspect(mode)}, but must be "verify" or "trust".`);
+  }
+  for (const [name, value] of Object.entries({ max, maxBytes })) {
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw invalid(entity, `near.${name} is ${inspect(value)}, but must be a positive integer.`);
+  }
+  return { mode, max, maxBytes, ttl: milliseconds(ttl, "near.ttl", 1, entity) };
 }
 
 /** Keys that stand on the properties of embedded classes, as paths from the entity. */

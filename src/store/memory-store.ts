@@ -5,6 +5,7 @@ import { groupOf, type Tag } from "../core/tag";
 import { createTokenSource, type Token, type TokenSource } from "../core/token";
 import { CacheConfigError, CacheStateError, StoreError } from "../errors";
 import type {
+  CheckRequest,
   FillRequest,
   ReadAnswer,
   ReadRequest,
@@ -101,7 +102,18 @@ export class MemoryStore implements Store {
     for (const entry of entries) this.put(entry);
   }
 
-  async lock(tags: readonly Tag[], holder: string, readTags: readonly Tag[]): Promise<Token[]> {
+  async check(copies: readonly CheckRequest[]): Promise<boolean[]> {
+    this.opened();
+    return copies.map((copy) => this.isFresh(copy));
+  }
+
+  async lock(
+    tags: readonly Tag[],
+    holder: string,
+    readTags: readonly Tag[],
+    _tagTtl?: number,
+    messages?: ReadonlyMap<string, string>,
+  ): Promise<Token[]> {
     const { lockTtl } = this.opened();
     const now = this.clock.monotonic();
     // Captured now and not at unlock: a bulk write between this transaction's COMMIT and its unlock moves the epoch, and
@@ -121,6 +133,7 @@ export class MemoryStore implements Store {
       this.locks.set(tag, holders);
     }
     this.dropDead(now);
+    this.send(messages);
     return captured;
   }
 
@@ -196,11 +209,16 @@ export class MemoryStore implements Store {
     const { rowTags } = entry;
     const tags = [...request.tags, ...rowTags];
     if (entry.tokens.length !== tags.length) return { outcome: "miss", why: "corrupt" };
-    const fresh = tags.every((tag, at) => {
+    const { tokens, payload } = entry;
+    if (!this.isFresh({ tags, tokens })) return { outcome: "miss", why: "stale", rowTags };
+    return { outcome: "hit", payload, rowTags, ...(request.wantsTokens === true ? { tokens } : {}) };
+  }
+
+  private isFresh({ tags, tokens }: CheckRequest): boolean {
+    return tags.every((tag, at) => {
       const held = this.tokens.get(tag);
-      return isToken(held) && held === entry.tokens[at];
+      return isToken(held) && held === tokens[at];
     });
-    return fresh ? { outcome: "hit", payload: entry.payload, rowTags } : { outcome: "miss", why: "stale", rowTags };
   }
 
   private capture(tags: readonly Tag[], now: number): Token[] {

@@ -20,6 +20,12 @@ export interface Store {
   read(requests: readonly ReadRequest[]): Promise<ReadAnswer[]>;
 
   /**
+   * Whether copies that somebody keeps are hits still, in one round trip: every tag present, unlocked and equal to its token. The
+   * answers come in the order of the copies. A store without this method is asked for the entries again.
+   */
+  check?(copies: readonly CheckRequest[]): Promise<boolean[]>;
+
+  /**
    * The tokens to fill with, captured before the database is asked; missing ones are minted.
    *
    * @returns one token per tag; "" for a tag that is locked, and "" for all tags of a group in quarantine: an entry
@@ -36,9 +42,16 @@ export interface Store {
    *
    * @param holder unique per transaction
    * @param readTags tags that the caller does not lock but will write through under
+   * @param messages sent to those who {@link listen} once the tags are locked, by their group
    * @returns the tokens of `readTags` at this moment, as `prepare` captures them
    */
-  lock(tags: readonly Tag[], holder: string, readTags: readonly Tag[], tagTtl: number): Promise<Token[]>;
+  lock(
+    tags: readonly Tag[],
+    holder: string,
+    readTags: readonly Tag[],
+    tagTtl: number,
+    messages?: ReadonlyMap<string, string>,
+  ): Promise<Token[]>;
 
   /** Ends a lock after COMMIT or ROLLBACK; see {@link UnlockRequest}. */
   unlock(request: UnlockRequest): Promise<UnlockAnswer>;
@@ -95,6 +108,15 @@ export interface ReadRequest {
   readonly tags: readonly Tag[];
   /** The row tags that the entry probably has: a right guess saves a round trip, a wrong one costs nothing else. */
   readonly rowTags?: readonly Tag[];
+  /** Whether the answer is to say the tokens of a hit. */
+  readonly wantsTokens?: boolean;
+}
+
+/** A copy of a hit, and what it depends on. */
+export interface CheckRequest {
+  readonly tags: readonly Tag[];
+  /** One per tag. */
+  readonly tokens: readonly Token[];
 }
 
 /**
@@ -103,7 +125,13 @@ export interface ReadRequest {
  * another query, so the key builder is not unique).
  */
 export type ReadAnswer =
-  | { readonly outcome: "hit"; readonly payload: string; readonly rowTags: readonly Tag[] }
+  | {
+      readonly outcome: "hit";
+      readonly payload: string;
+      readonly rowTags: readonly Tag[];
+      /** If they were wanted: those of the query's tags, then those of the row tags. */
+      readonly tokens?: readonly Token[];
+    }
   | {
       readonly outcome: "miss";
       readonly why: "absent" | "stale" | "corrupt" | "collision";

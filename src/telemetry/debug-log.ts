@@ -10,6 +10,7 @@ const LINES: { readonly [Name in CacheEventName]: (event: CacheEvents[Name]) => 
   lock: ({ tags, cause }) => `write ${cause}: locks ${tags.join(" ")}`,
   invalidate: ({ tags, cause }) => `write ${cause}: invalidates ${tags.join(" ")}`,
   writeThrough: ({ entity, key }) => `write ${entity}: stored ${key}`,
+  nearHit: ({ mode }) => `read: from a copy in this process (${mode})`,
   invalidated: ({ table, operation, tags, origin }) =>
     `heard ${operation} ${table}: invalidated ${tags.join(" ")}, by ${origin}`,
   gap: ({ reason, origin }) =>

@@ -1,9 +1,11 @@
 import type { DataSource } from "typeorm";
 import type { Change, OutsideChange } from "../core/change";
-import type { Tag } from "../core/tag";
+import { isBarrier, type Tag } from "../core/tag";
+import { CacheConfigError } from "../errors";
 import type { CacheReporter } from "../events";
 import { ChangeChannel } from "../feed/change-channel";
 import type { Schema } from "../metadata/schema";
+import type { NearStore } from "../near-cache/near-store";
 import type { CacheLogger } from "../options";
 import type { Store } from "../store/store";
 import { changesOf } from "./change-of";
@@ -27,6 +29,8 @@ export interface ChangeHubOptions {
   readonly channel: ChannelSettings | undefined;
   /** Names this process. */
   readonly origin: string;
+  /** The copies of this process, if it keeps any. */
+  readonly near: Pick<NearStore, "drop" | "clear"> | undefined;
   readonly pending: () => PendingInvalidations;
   readonly schema: () => Schema | undefined;
   readonly reporter: CacheReporter;
@@ -44,7 +48,7 @@ export class ChangeHub {
   private readonly asked: OutsideWrites;
 
   constructor(private readonly options: ChangeHubOptions) {
-    const { channel, store, origin, reporter, logger } = options;
+    const { channel, store, origin, reporter, logger, near } = options;
     // Everybody hears the same message.
     this.asked = new OutsideWrites({ ...options, announce: undefined, cause: "a message from outside" });
     const warn = logger.warn.bind(logger);
@@ -52,14 +56,27 @@ export class ChangeHub {
     this.feeds = new ChangeFeeds({ ...options, announce, warn, cause: "a change feed" });
     if (channel === undefined || store.listen === undefined) return;
     this.channel = new ChangeChannel(origin, channel.secret, {
-      told: (change, by, sequence) =>
-        reporter.emit("invalidated", { ...change, origin: by, sequence, own: by === origin }),
+      told: (change, by, sequence) => {
+        // Its own calls of the store have dropped what this process has changed, and it may have got it anew since.
+        if (by !== origin) near?.drop(change.tags);
+        reporter.emit("invalidated", { ...change, origin: by, sequence, own: by === origin });
+      },
+      locked: (tags, by) => {
+        if (by !== origin) near?.drop(tags);
+      },
       asked: ({ table, operation, rows }) => {
         if (!this.asked.knows(table)) return reporter.emit("rejected", { why: "unknown" });
         void this.obey({ table, operation, rows });
       },
-      rejected: (why) => reporter.emit("rejected", { why }),
-      gap: (reason, by) => reporter.emit("gap", { reason, origin: by }),
+      rejected: (why) => {
+        // It may be from a cache of a later version.
+        if (why === "unknown") near?.clear();
+        reporter.emit("rejected", { why });
+      },
+      gap: (reason, by) => {
+        near?.clear();
+        reporter.emit("gap", { reason, origin: by });
+      },
       lost: (cause) => logger.warn("Nothing is heard of other processes' changes until the channel is back.", cause),
       confirmed: () => undefined,
     });
@@ -71,10 +88,25 @@ export class ChangeHub {
     return schema === undefined ? undefined : this.channel?.encode(changesOf(schema, tags, told));
   };
 
-  /** Begins to hear of the others. */
+  /** Makes the messages that tell of locked tags, if somebody trusts his copies. */
+  readonly announceLock = (tags: readonly Tag[]): ReadonlyMap<string, string> | undefined =>
+    this.isTrusting() ? this.channel?.encodeLock(tags.filter((tag) => !isBarrier(tag))) : undefined;
+
+  /** Begins to hear of the others. That nothing comes in is known within a heartbeat, so there are several looks in each. */
   async listen(): Promise<void> {
     const { store, channel } = this.options;
-    if (this.channel !== undefined && channel !== undefined) await store.listen?.(this.channel, channel.heartbeat);
+    if (this.channel === undefined && this.isTrusting()) {
+      throw new CacheConfigError(
+        "CONFIG_INVALID",
+        'near.mode "trust" needs to hear of what others write: leave the option channel on, take a store that has one, or use "verify".',
+      );
+    }
+    if (this.channel !== undefined && channel !== undefined) await store.listen?.(this.channel, channel.heartbeat / 3);
+  }
+
+  private isTrusting(): boolean {
+    const models = this.options.schema()?.models ?? [];
+    return models.some(({ settings }) => settings.near?.mode === "trust");
   }
 
   private async obey(change: OutsideChange): Promise<void> {

@@ -59,6 +59,8 @@ export interface CommitProtocolOptions {
   readonly logger: CacheLogger;
   /** Undefined if nobody is told. */
   readonly announce?: Announce | undefined;
+  /** Makes the messages that tell of locked tags; undefined if nobody must know. */
+  readonly announceLock?: ((tags: readonly Tag[]) => ReadonlyMap<string, string> | undefined) | undefined;
 }
 
 const MOST_ATTEMPTS = 3;
@@ -206,10 +208,11 @@ export class CommitProtocol {
   }
 
   private async lockInTime(plan: LockPlan, tags: ReadonlySet<Tag>, holder: string): Promise<HeldLock> {
-    const { store, clock, lockTtl, tagTtl, reporter } = this.options;
+    const { store, clock, lockTtl, tagTtl, reporter, announceLock } = this.options;
     for (let attempt = 1; ; attempt += 1) {
       const since = clock.monotonic();
-      const tokens = await store.lock([...tags], holder, plan.readTags, tagTtl());
+      const messages = announceLock?.([...tags]);
+      const tokens = await store.lock([...tags], holder, plan.readTags, tagTtl(), messages);
       const found = plan.readTags.map((tag, index) => [tag, tokens[index] ?? ""] as const);
       const held: HeldLock = {
         holder,

@@ -45,6 +45,18 @@ export function describeChannel(world: World): void {
       expect(await settled(yours.heard)).toEqual(all);
     });
 
+    it("carries the message of a LOCK, once the tags are locked", async () => {
+      const { listener } = hearing();
+      const seen: Promise<unknown>[] = [];
+      const reads = { ...listener, message: () => void seen.push(world.read(world.store)) };
+      await world.store.listen?.(reads, HEARTBEAT);
+      await world.fill("value");
+      expect(await world.read(world.store)).toMatchObject({ outcome: "hit" });
+      await world.other.lock([SKU], "w", [], TAG_TTL, told("shop.product", "locked"));
+      await until(() => seen.length > 0);
+      expect(await seen.pop()).toMatchObject({ outcome: "miss" });
+    });
+
     it("carries nothing without a message", async () => {
       const { heard, listener } = hearing();
       await world.store.listen?.(listener, HEARTBEAT);

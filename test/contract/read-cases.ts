@@ -138,5 +138,35 @@ export function describeReads(world: World): void {
         expect.stringMatching(/.{16}/),
       ]);
     });
+
+    it("says the tokens of a hit if they are wanted, and whether they still are those of its tags", async () => {
+      const { store } = world;
+      await world.fill("value", [ROW]);
+      if (store.check === undefined) return; // One that keeps copies itself.
+      const tokensIn = (answer: object) => (answer as { tokens: string[] }).tokens;
+      const plain = await world.read(store);
+      expect(Object.keys(plain).sort()).toEqual(["outcome", "payload", "rowTags"]);
+      for (const rowTags of [[ROW], []]) {
+        const answer = await world.read(world.other, { wantsTokens: true, rowTags });
+        const tokens = tokensIn(answer);
+        const tags = [EPOCH, SKU, ROW];
+        expect(tokens).toEqual(await store.prepare(tags, TAG_TTL));
+        const copies = [
+          { tags, tokens },
+          { tags, tokens: [...tokens.slice(1), "other"] },
+          { tags: [ROW], tokens: tokens.slice(2) },
+          { tags: ["shop.product|id=2"], tokens: tokens.slice(2) },
+          { tags: [], tokens: [] },
+        ];
+        expect(await store.check?.(copies)).toEqual([true, false, true, false, true]);
+        expect(await store.check?.([])).toEqual([]);
+      }
+      const answer = await world.read(store, { wantsTokens: true });
+      const copy = { tags: [EPOCH, SKU, ROW], tokens: tokensIn(answer) };
+      await world.other.lock([ROW], "w", [], TAG_TTL);
+      expect(await store.check?.([copy])).toEqual([false]);
+      await world.unlock(world.other, "w", [ROW]);
+      expect(await store.check?.([copy])).toEqual([false]);
+    });
   });
 }

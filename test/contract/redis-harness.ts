@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import Redis, { type RedisOptions } from "ioredis";
-import type { StoreContext } from "../../src/store/store";
+import { systemClock } from "../../src/core/clock";
+import { NearStore } from "../../src/near-cache/near-store";
+import type { Store, StoreContext } from "../../src/store/store";
 import { RedisStore } from "../../src/store/redis/redis-store";
 import { RedisKeys, serverIdOf } from "../../src/store/redis/redis-keys";
 import { type RedisServer, startRedis, until } from "../support/redis-server";
@@ -66,6 +68,21 @@ export class RedisHarness implements StoreHarness {
         await client.quit();
       },
     };
+  }
+}
+
+/** The same, with copies of everything in each process. */
+export class NearHarness extends RedisHarness {
+  override async setUp(context: Omit<StoreContext, "namespace">): Promise<Setup & RedisSetup> {
+    const setup = await super.setUp(context);
+    const near = (store: Store) =>
+      new NearStore(store, {
+        settings: () => new Map([["shop.product", { mode: "verify", max: 100, maxBytes: 1e6, ttl: 1e9 }]]),
+        bound: 1000,
+        clock: systemClock,
+        onHit: () => undefined,
+      });
+    return { ...setup, store: near(setup.store), other: near(setup.other), unopened: near(setup.unopened) };
   }
 }
 

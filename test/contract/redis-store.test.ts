@@ -2,11 +2,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import { RedisStore } from "../../src/store/redis/redis-store";
 import type { RedisLike } from "../../src/store/redis/redis-client";
 import { until } from "../support/redis-server";
-import { RedisHarness, type RedisSetup, timeOf } from "./redis-harness";
+import { NearHarness, RedisHarness, type RedisSetup, timeOf } from "./redis-harness";
 import { describeStore } from "./store-contract";
 import { EPOCH, entryBy, LOCK_TTL, miss, request, ROW, type Setup, SKU, TAG_TTL, World } from "./world";
 
 describeStore("RedisStore", new RedisHarness());
+describeStore("RedisStore behind copies that are verified", new NearHarness());
 describeStore("RedisStore with a key prefix", new RedisHarness({ keyPrefix: "{app}:" }));
 
 describe("RedisStore", () => {

@@ -1,14 +1,12 @@
-import type { ReadAnswer, ReadRequest } from "../store";
-
 /** Requests per round trip: a longer one would keep everybody else waiting at a server that does one thing at a time. */
 const MOST_REQUESTS = 200;
 
-/** Asks for entries; answers in the order of the requests. */
-type Ask = (requests: readonly ReadRequest[]) => Promise<ReadAnswer[]>;
+/** Answers in the order of the requests. */
+type Ask<Request, Answer> = (requests: readonly Request[]) => Promise<Answer[]>;
 
-interface Waiting {
-  readonly requests: readonly ReadRequest[];
-  readonly resolve: (answers: ReadAnswer[]) => void;
+interface Waiting<Request, Answer> {
+  readonly requests: readonly Request[];
+  readonly resolve: (answers: Answer[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -18,13 +16,13 @@ interface Waiting {
  *
  * What is sent is sent after every one of these reads has begun, so none of them sees anything older than without.
  */
-export class ReadBatch {
-  private waiting: Waiting[] = [];
+export class ReadBatch<Request, Answer> {
+  private waiting: Waiting<Request, Answer>[] = [];
   private size = 0;
 
-  constructor(private readonly ask: Ask) {}
+  constructor(private readonly ask: Ask<Request, Answer>) {}
 
-  read(requests: readonly ReadRequest[]): Promise<ReadAnswer[]> {
+  read(requests: readonly Request[]): Promise<Answer[]> {
     return new Promise((resolve, reject) => {
       if (this.size === 0) process.nextTick(() => this.send());
       this.waiting.push({ requests, resolve, reject });

@@ -1,7 +1,7 @@
 import { decodeEntry, payloadUnder, type Entry } from "../../core/entry";
 import type { Tag } from "../../core/tag";
 import type { Token } from "../../core/token";
-import type { ReadAnswer, ReadRequest } from "../store";
+import type { CheckRequest, ReadAnswer, ReadRequest } from "../store";
 import type { Session } from "./redis-connection";
 
 const NO_TAGS: readonly Tag[] = [];
@@ -21,14 +21,32 @@ async function readOne(session: Session, request: ReadRequest): Promise<ReadAnsw
   const [value, ...held] = await client.mget(asked);
   if (value !== null && value !== undefined && held.every(isToken)) {
     const payload = payloadUnder(value, query, held, rowTags);
-    if (payload !== undefined) return [{ outcome: "hit", payload, rowTags }];
+    if (payload !== undefined) {
+      return [
+        request.wantsTokens === true ? { outcome: "hit", payload, rowTags, tokens: held } : hit(payload, rowTags),
+      ];
+    }
   }
   const entry = entryIn(value, request);
   if ("outcome" in entry) return [entry];
   if (!isFresh(entry, 0, tags.length, (at) => held[at])) return [stale(entry)];
   const tokens = new Map(rowTags.map((tag, at) => [tag, held[tags.length + at]]));
   await addMissing(session, entry.rowTags, tokens);
-  return [verdict(entry, tags.length, (at) => tokens.get(entry.rowTags[at]!))];
+  return [verdict(entry, request, (at) => tokens.get(entry.rowTags[at]!))];
+}
+
+function hit(payload: string, rowTags: readonly Tag[]): ReadAnswer {
+  return { outcome: "hit", payload, rowTags };
+}
+
+/** Asks for the tags of copies, each once. */
+export async function checkCopies({ client, keys }: Session, copies: readonly CheckRequest[]): Promise<boolean[]> {
+  const asked = new Set(copies.flatMap(({ tags }) => tags));
+  const values = asked.size === 0 ? [] : await client.mget(Array.from(asked, (tag) => keys.tag(tag)));
+  const held = new Map<Tag, string | null | undefined>();
+  let at = 0;
+  for (const tag of asked) held.set(tag, values[at++]);
+  return copies.map(({ tags, tokens }) => tags.every((tag, index) => isHeld(held.get(tag), tokens[index])));
 }
 
 async function readSeveral(session: Session, requests: readonly ReadRequest[]): Promise<ReadAnswer[]> {
@@ -57,9 +75,7 @@ async function readSeveral(session: Session, requests: readonly ReadRequest[]): 
     tokens,
   );
   return found.map((answer, at) =>
-    "outcome" in answer
-      ? answer
-      : verdict(answer, requests[at]!.tags.length, (tag) => tokens.get(answer.rowTags[tag]!)),
+    "outcome" in answer ? answer : verdict(answer, requests[at]!, (tag) => tokens.get(answer.rowTags[tag]!)),
   );
 }
 
@@ -90,9 +106,14 @@ function entryIn(value: string | null | undefined, request: ReadRequest): ReadAn
 }
 
 /** The answer for an entry whose query tags are good, once its row tags are known. */
-function verdict(entry: Entry, first: number, rowTokenAt: (index: number) => string | null | undefined): ReadAnswer {
-  const { rowTags, payload } = entry;
-  return isFresh(entry, first, rowTags.length, rowTokenAt) ? { outcome: "hit", payload, rowTags } : stale(entry);
+function verdict(
+  entry: Entry,
+  { tags, wantsTokens }: ReadRequest,
+  rowTokenAt: (index: number) => string | null | undefined,
+): ReadAnswer {
+  const { rowTags, payload, tokens } = entry;
+  if (!isFresh(entry, tags.length, rowTags.length, rowTokenAt)) return stale(entry);
+  return wantsTokens === true ? { outcome: "hit", payload, rowTags, tokens } : hit(payload, rowTags);
 }
 
 function stale({ rowTags }: Entry): ReadAnswer {

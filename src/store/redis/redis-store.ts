@@ -4,6 +4,7 @@ import { groupOf, type Tag } from "../../core/tag";
 import { createTokenSource, type Token, type TokenSource } from "../../core/token";
 import { CacheConfigError, CacheStateError, StoreError } from "../../errors";
 import type {
+  CheckRequest,
   FillRequest,
   ReadAnswer,
   ReadRequest,
@@ -14,7 +15,7 @@ import type {
   UnlockRequest,
 } from "../store";
 import { ReadBatch } from "./read-batch";
-import { readEntries } from "./read-entries";
+import { checkCopies, readEntries } from "./read-entries";
 import type { RedisLike } from "./redis-client";
 import { RedisConnection, type Session } from "./redis-connection";
 import { channelOf } from "./redis-keys";
@@ -48,10 +49,15 @@ export class RedisStore implements Store {
   private connection: RedisConnection | undefined;
   private namespace = "";
   private readonly subscribers: RedisSubscriber[] = [];
-  private readonly reads = new ReadBatch((requests) =>
+  private readonly reads = new ReadBatch<ReadRequest, ReadAnswer>((requests) =>
     this.connection === undefined
       ? Promise.reject(notOpen())
       : this.connection.call((session) => readEntries(session, requests)),
+  );
+  private readonly checks = new ReadBatch<CheckRequest, boolean>((copies) =>
+    this.connection === undefined
+      ? Promise.reject(notOpen())
+      : this.connection.call((session) => checkCopies(session, copies)),
   );
   private lockTtl = "";
   /** The servers that this store was connected to. */
@@ -108,6 +114,10 @@ export class RedisStore implements Store {
     return requests.length === 0 ? Promise.resolve([]) : this.reads.read(requests);
   }
 
+  check(copies: readonly CheckRequest[]): Promise<boolean[]> {
+    return copies.length === 0 ? Promise.resolve([]) : this.checks.read(copies);
+  }
+
   async prepare(tags: readonly Tag[], tagTtl: number): Promise<Token[]> {
     if (tags.length === 0) return [];
     const token = this.tokens();
@@ -138,7 +148,13 @@ export class RedisStore implements Store {
     );
   }
 
-  async lock(tags: readonly Tag[], holder: string, readTags: readonly Tag[], tagTtl: number): Promise<Token[]> {
+  async lock(
+    tags: readonly Tag[],
+    holder: string,
+    readTags: readonly Tag[],
+    tagTtl: number,
+    messages?: ReadonlyMap<string, string>,
+  ): Promise<Token[]> {
     if (tags.length === 0 && readTags.length === 0) return [];
     const locked = byGroup(tags);
     const read = byGroup(readTags);
@@ -151,7 +167,8 @@ export class RedisStore implements Store {
           const members = read.get(group) ?? [];
           const guarded = [keys.guard(group), ...[...lockTags, ...members].map((tag) => keys.tag(tag))];
           const args = [holder, this.lockTtl, String(lockTags.length), token, milliseconds(tagTtl)];
-          const reply = await runScript(client, scripts().lock, guarded, args);
+          const sent = [keys.channel, messages?.get(group) ?? ""];
+          const reply = await runScript(client, scripts().lock, guarded, [...args, ...sent]);
           members.forEach((tag, at) => captured.set(tag, textAt(reply, at)));
         }),
       );

@@ -5,6 +5,7 @@ function channel(origin: string, secret?: string) {
   const heard: string[] = [];
   const made = new ChangeChannel(origin, secret, {
     told: ({ table }, by, sequence) => void heard.push(`${by} ${sequence} ${table}`),
+    locked: (tags, by) => void heard.push(`${by} locks ${tags.join()}`),
     asked: ({ table, rows }) => void heard.push(`asked ${table} ${JSON.stringify(rows)}`),
     rejected: (why) => void heard.push(why),
     gap: (reason, by) => void heard.push(`gap ${reason} ${by ?? "anybody"}`),

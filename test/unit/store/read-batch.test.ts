@@ -6,7 +6,7 @@ const hit = (payload: string): ReadAnswer => ({ outcome: "hit", payload, rowTags
 
 describe("reads of one turn of the event loop", () => {
   const trips: string[][] = [];
-  const batch = new ReadBatch(async (requests) => {
+  const batch = new ReadBatch<ReadRequest, ReadAnswer>(async (requests) => {
     trips.push(requests.map(({ key }) => key));
     if (requests.some(({ key }) => key === "broken")) throw new Error("no answer");
     return requests.map(({ key }) => hit(key));

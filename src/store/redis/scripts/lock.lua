@@ -1,5 +1,5 @@
 --[[
-  Marks tags as being written, or renews the deadlines of a holder.
+  Marks tags as being written, or renews the deadlines of a holder, and tells those who listen.
 
   KEYS[1]        guard of the group
   KEYS[2..n+1]   tags to lock
@@ -9,6 +9,8 @@
   ARGV[3]        n
   ARGV[4]        token for tags to write through under that have none
   ARGV[5]        TTL of such a tag (ms)
+  ARGV[6]        channel
+  ARGV[7]        message for it, or "" for none
 
   Replies a list with one text per tag that is not locked: its token at this moment; "" if somebody else has it locked or
   the group is in quarantine.
@@ -45,6 +47,8 @@ for index = 2, last_locked do
   -- The mark may expire: the guard decides. Past the deadline it says nothing that a missing tag does not say.
   redis.call("SET", tag, mark, "PX", integer(2 * lock_ttl))
 end
+
+announce(ARGV[6], ARGV[7])
 
 -- Locks of writers that crashed and whose tags nobody asks for again would pile up. Redis before 6.2 has no HRANDFIELD.
 local fields = redis.pcall("HRANDFIELD", guard, 2)
