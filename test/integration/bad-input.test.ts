@@ -382,6 +382,7 @@ describe("a store that fails", () => {
     const inner: Store = new MemoryStore();
     const store = Object.assign(new MemoryStore(), {
       open: (...args: Parameters<Store["open"]>) => inner.open(...args),
+      listen: (...args: Parameters<NonNullable<Store["listen"]>>) => inner.listen!(...args),
       lock: async (...args: Parameters<Store["lock"]>) => {
         const tokens = await inner.lock(...args);
         const end = performance.now() + 15;

@@ -13,6 +13,7 @@ import {
 import { CacheKey, Cached } from "typeorm-coherent";
 import type { TestDatabase } from "../databases";
 import {
+  bySql,
   coarse,
   coarseAlone,
   committing,
@@ -65,7 +66,7 @@ const reads: Shape["reads"] = (of) => {
   const all: ReturnType<Shape["reads"]> = {};
   for (const id of [A, B, C, GONE, 5, NEXT_ID]) all[`id ${id}`] = exact(() => products.findOneBy({ id }));
   for (const code of ["A", "C", "N", "O", "Z"]) all[`code ${code}`] = exact(() => products.findOneBy({ code }));
-  for (const code of ["A", "N", "Z"]) {
+  for (const code of ["A", "N"]) {
     all[`shop 1 and code ${code}`] = exact(() => products.findBy({ shop: 1, code }));
     all[`exists ${code}`] = wide(() => products.existsBy({ code }));
   }
@@ -82,9 +83,9 @@ const reads: Shape["reads"] = (of) => {
   all["label 1"] = wide(() => labels.findOneBy({ id: 1 }));
   all["new labels"] = wide(() => labels.countBy({ text: "new" }));
   // What is no look at a key is cached under its SQL.
-  all["dearer than 3"] = wide(() => sorted(products.find({ where: { price: MoreThan(3) } })));
-  all["with their labels"] = wide(() => products.find({ relations: { labels: true }, order: { id: "ASC" } }));
-  all["the highest price"] = wide(() => products.maximum("price", {}));
+  all["dearer than 3"] = bySql(() => sorted(products.find({ where: { price: MoreThan(3) } })));
+  all["with their labels"] = bySql(() => products.find({ relations: { labels: true }, order: { id: "ASC" } }));
+  all["the highest price"] = bySql(() => products.maximum("price", {}));
   return all;
 };
 

@@ -28,6 +28,8 @@ export interface MatrixRead {
    * It depends on single rows and key values only. A count, or a part of a list, depends on every row write of its table.
    */
   readonly exact: boolean;
+  /** It is no look at a key: TypeORM makes its SQL, under which it is cached. */
+  readonly bySql?: boolean;
 }
 
 /** Tables of one kind, with all the ways to read and to write them. */
@@ -49,6 +51,8 @@ export const NEXT_ID = 101;
 
 export const exact = (read: MatrixRead["read"]): MatrixRead => ({ read, exact: true });
 export const wide = (read: MatrixRead["read"]): MatrixRead => ({ read, exact: false });
+
+export const bySql = (read: MatrixRead["read"]): MatrixRead => ({ read, exact: false, bySql: true });
 
 export const precise = (write: Write): WritePath => ({ write, inTransaction: "precise", alone: "precise" });
 export const coarse = (write: Write): WritePath => ({ write, inTransaction: "coarse", alone: "coarse" });
