@@ -154,9 +154,7 @@ class Places {
     if (byPrimaryKey !== undefined) return { tags: [], revelations: [byPrimaryKey] };
     const shown = this.shown(source, table);
     // What the others refer to is there, so that what is there is shown.
-    if (shown !== undefined && on.nulls.length === 0 && this.reference(source) !== undefined) {
-      return { tags: [], revelations: [shown] };
-    }
+    if (shown !== undefined && this.reference(source) !== undefined) return { tags: [], revelations: [shown] };
     // Several rows may be joined to one: a limit may cut some of them off.
     const byKey = table.keys.map(revealed).find((one) => one !== undefined);
     return byKey === undefined || shown === undefined || shape.limited

@@ -67,11 +67,16 @@ export class TableChanges {
   addRow(values: readonly unknown[], findable: Findable): Tag | undefined {
     const { primaryKey, group } = this.table;
     const tag = primaryKey === undefined ? undefined : keyTag(group, primaryKey, values);
-    if (tag === undefined || this.wholeTable) return tag;
-    const known = this.rows.get(tag)?.findable ?? "as before";
-    this.rows.set(tag, { values, findable: ORDER.indexOf(known) > ORDER.indexOf(findable) ? known : findable });
-    if (this.rows.size > MOST_ROWS) this.touchAll();
+    if (tag !== undefined) this.keep(tag, { values, findable });
     return tag;
+  }
+
+  private keep(tag: Tag, row: WrittenRow): void {
+    if (this.wholeTable) return;
+    const known = this.rows.get(tag);
+    const wins = known === undefined || ORDER.indexOf(row.findable) >= ORDER.indexOf(known.findable);
+    this.rows.set(tag, wins ? row : { values: row.values, findable: known.findable });
+    if (this.rows.size > MOST_ROWS) this.touchAll();
   }
 
   /** Rows were written that are not known, or too many. */
@@ -129,7 +134,7 @@ export class TableChanges {
     this.searchedBy ??= other.searchedBy;
     for (const search of other.searches) this.addSearch(search);
     for (const tag of other.restoredTags) this.restoredTags.add(tag);
-    for (const { values, findable } of other.rows.values()) this.addRow(values, findable);
+    for (const [tag, row] of other.rows) this.keep(tag, row);
     if (!this.wholeTable) for (const tag of other.suspected) this.suspected.add(tag);
   }
 }

@@ -31,7 +31,7 @@ export function addTarget(
     for (const { columns, groups } of table.cascades.onUpdate)
       if ([...columns].some((column) => target.sets.has(column))) for (const group of groups) changes.touchGroup(group);
   }
-  if (table.primaryKey !== undefined) addRows(changes.table(table), rows, findableAfter(table, target));
+  if (table.primaryKey !== undefined) addRows(changes.table(table), rows, effectOf(table, target).findable);
 }
 
 function addRows(changes: TableChanges, rows: readonly NamedRow[] | undefined, findable: Findable): void {
@@ -51,7 +51,7 @@ function namedRows(
   target: RowTarget,
   parameters: readonly unknown[],
 ): readonly NamedRow[] | undefined {
-  if (target.operation === "update" && movesRows(table, target)) return undefined;
+  if (effectOf(table, target).moves) return undefined;
   const rows: NamedRow[] = [];
   for (const row of target.rows) {
     const primaryKey = primaryKeyIn(table, row, parameters);
@@ -104,6 +104,27 @@ function childrenOf(parent: TableModel, row: NamedRow, columns: DeleteCascade["c
   const names = (parent.primaryKey?.columns ?? []).map(({ databaseName }) => databaseName);
   const values = columns.flatMap((column) => row.primaryKey[names.indexOf(column.parent)] ?? []);
   return values.length < columns.length ? undefined : { columns: columns.map(({ child }) => child), values };
+}
+
+/** What the text of an update or delete says, whatever its parameters are. */
+interface Effect {
+  /** Primary keys may change. */
+  readonly moves: boolean;
+  readonly findable: Findable;
+}
+
+/** Applications send few texts very often, and the analyzer gives the same target for the same text. */
+const effects = new WeakMap<TableModel, WeakMap<RowTarget, Effect>>();
+
+function effectOf(table: TableModel, target: RowTarget): Effect {
+  let ofTable = effects.get(table);
+  if (ofTable === undefined) effects.set(table, (ofTable = new WeakMap()));
+  let effect = ofTable.get(target);
+  if (effect === undefined) {
+    const moves = target.operation === "update" && movesRows(table, target);
+    ofTable.set(target, (effect = { moves, findable: findableAfter(table, target) }));
+  }
+  return effect;
 }
 
 /** SQLite's other names for an integer primary key. */

@@ -41,7 +41,12 @@ describeEachDatabase("reads after random writes", (database) => {
         client = new Redis(server.url);
       }
       const store = client === undefined ? new MemoryStore() : new RedisStore(client);
-      cache = await attachMemory(dataSource, { store, storeTimeout: 500, entities: { Item: { strategy } } });
+      cache = await attachMemory(dataSource, {
+        store,
+        lockTtl: 1100,
+        storeTimeout: 500,
+        entities: { Item: { strategy } },
+      });
       plain = dataSource.getRepository(Item);
       cached = cache.repository(Item);
       // A new Redis fills nothing until its quarantine has passed.

@@ -1,3 +1,4 @@
+import { Redis } from "ioredis";
 import {
   Column,
   DataSource,
@@ -10,9 +11,10 @@ import {
   ViewEntity,
   type ObjectLiteral,
 } from "typeorm";
-import { CacheKey, Cached, attachCache, type CacheOptions, type CoherentCache } from "typeorm-coherent";
-import { attachMemory } from "../support/cache-harness";
-import { describeEachDatabase, type Entities } from "../support/databases";
+import { CacheKey, Cached, RedisStore, attachCache, type CacheOptions, type CoherentCache } from "typeorm-coherent";
+import { attachMemory, quarantineOver } from "../support/cache-harness";
+import { describeEachDatabase, type Entities, type TestDatabase } from "../support/databases";
+import { startRedis, type RedisServer } from "../support/redis-server";
 
 @Entity()
 class Shelf {
@@ -105,19 +107,20 @@ type RepositoryOf = (entity: new () => ObjectLiteral) => Reads;
 /** Rows of a view have no order. */
 const sorted = (rows: readonly unknown[]) => rows.map((row) => JSON.stringify(row)).sort();
 
-async function everything(of: RepositoryOf): Promise<unknown[]> {
-  const results: unknown[] = [];
-  for (const id of [1, 2, 3]) results.push(await of(PlacedBook).findOneBy({ id }));
-  for (const room of ["cellar", "attic", "hall"]) {
-    for (const view of [PlacedBook, RoomSize, BigRoom, HandMade]) {
-      const where = { room };
-      results.push(sorted(await of(view).findBy(where)), await of(view).countBy(where), await of(view).existsBy(where));
-    }
-  }
-  for (const books of [0, 1, 2]) results.push(sorted(await of(RoomSize).findBy({ books })));
-  for (const text of ["red", "old"])
-    results.push(await of(UsedWord).findBy({ text }), await of(UsedWord).countBy({ text }));
-  return results;
+function everything(of: RepositoryOf): Promise<unknown[]> {
+  const rowsOf = async (view: new () => ObjectLiteral, where: object) => sorted(await of(view).findBy(where));
+  return Promise.all([
+    ...[1, 2, 3].map((id) => of(PlacedBook).findOneBy({ id })),
+    ...["cellar", "attic", "hall"].flatMap((room) =>
+      [PlacedBook, RoomSize, BigRoom, HandMade].flatMap((view) => [
+        rowsOf(view, { room }),
+        of(view).countBy({ room }),
+        of(view).existsBy({ room }),
+      ]),
+    ),
+    ...[0, 1, 2].map((books) => rowsOf(RoomSize, { books })),
+    ...["red", "old"].flatMap((text) => [of(UsedWord).findBy({ text }), of(UsedWord).countBy({ text })]),
+  ]);
 }
 const READS = 3 + 3 * 4 * 3 + 3 + 4;
 
@@ -130,8 +133,14 @@ function forMariadb(views: readonly (new () => ObjectLiteral)[], dataSource: Dat
 }
 
 describeEachDatabase("views", (database) => {
+  describe.each(["MemoryStore", "RedisStore"] as const)("on a %s", (store) => viewsOn(database, store));
+});
+
+function viewsOn(database: TestDatabase, kind: "MemoryStore" | "RedisStore"): void {
   let dataSource: DataSource;
   let cache: CoherentCache;
+  let server: RedisServer | undefined;
+  let client: Redis | undefined;
   const plain: RepositoryOf = (entity) => dataSource.getRepository(entity);
   const cached: RepositoryOf = (entity) => cache.repository(entity);
 
@@ -152,7 +161,24 @@ describeEachDatabase("views", (database) => {
     await dataSource.query(
       `CREATE VIEW hand_made AS SELECT s.room, b.title FROM book b JOIN shelf s ON s.id = b.${column}`,
     );
-    cache = await attachMemory(dataSource);
+    if (kind === "MemoryStore") cache = await attachMemory(dataSource);
+    else {
+      server = await startRedis();
+      client = new Redis(server.url);
+      const store = new RedisStore(client);
+      // A machine may be so busy that an answer takes its time.
+      cache = await attachMemory(dataSource, { store, lockTtl: 1000, storeTimeout: 450 });
+      await quarantineOver(
+        store,
+        TABLES.map((entity) => dataSource.getMetadata(entity).tablePath),
+      );
+    }
+  });
+  afterAll(async () => {
+    await cache.close();
+    await dataSource.destroy();
+    client?.disconnect();
+    await server?.stop();
   });
   beforeEach(async () => {
     for (const entity of [Book, Shelf, Word, Visitor])
@@ -249,7 +275,7 @@ describeEachDatabase("views", (database) => {
     expect(await cache.explain(RoomSize, "find", { where: { room: "cellar" } })).toMatchObject({ present: [true] });
   });
 
-  if (database.name !== "postgres") return;
+  if (database.name !== "postgres" || kind === "RedisStore") return;
 
   @ViewEntity({ materialized: true, expression: `SELECT s.room AS "room", now() AS "at" FROM shelf s` })
   @Cached()
@@ -283,7 +309,7 @@ describeEachDatabase("views", (database) => {
     await source.query("REFRESH MATERIALIZED VIEW snapshot");
     expect(await both()).toMatchObject([[{ room: "cellar" }], [{ room: "cellar" }]]);
   });
-});
+}
 
 describeEachDatabase("views that cannot be followed", (database) => {
   const view = (expression: string | undefined, options: Parameters<typeof Cached>[0] | undefined = {}) => {

@@ -7,6 +7,7 @@ import {
   ManyToMany,
   ManyToOne,
   MoreThan,
+  OneToOne,
   PrimaryColumn,
   PrimaryGeneratedColumn,
   TableInheritance,
@@ -170,6 +171,65 @@ const MEMBERSHIPS: Shape = {
   }),
 };
 
+@Entity()
+@Cached()
+class Vehicle {
+  @PrimaryColumn() id!: number;
+  @CacheKey() @Column({ length: 40 }) name!: string;
+}
+
+/** What more there is to some vehicles: it has their primary key. */
+@Entity()
+@Cached()
+class Truck {
+  @PrimaryColumn() id!: number;
+  @OneToOne(() => Vehicle, { eager: true, cascade: true, onDelete: "CASCADE" })
+  @JoinColumn({ name: "id" })
+  vehicle!: Vehicle;
+  @CacheKey() @Column({ name: "tons" }) load!: number;
+}
+
+const truck = (id: number, name: string, load: number) => ({ id, load, vehicle: { id, name } });
+
+/** TypeORM has one table per hierarchy, or one per class; a table for what the parent has, one makes by a relation. */
+const VEHICLES: Shape = {
+  name: "class-table inheritance by a relation",
+  entities: [Truck, Vehicle],
+  seed: async ({ manager }) => {
+    await manager.save(Truck, [truck(1, "Ant", 5), truck(2, "Bee", 7)]);
+    await manager.insert(Vehicle, { id: 3, name: "Cat" });
+  },
+  reads: (of) => {
+    const [trucks, vehicles] = [of(Truck), of(Vehicle)];
+    const all: ReturnType<Shape["reads"]> = {};
+    for (const id of [1, 2, 3, 4]) {
+      all[`vehicle ${id}`] = exact(() => vehicles.findOneBy({ id }));
+      all[`truck ${id}`] = wide(() => trucks.findOneBy({ id }));
+      // A write of the other table leaves it alone.
+      all[`truck ${id} alone`] = wide(() => trucks.findOne({ where: { id }, loadEagerRelations: false }));
+    }
+    for (const name of ["Ant", "New"]) {
+      all[`vehicles ${name}`] = exact(() => sorted(vehicles.findBy({ name })));
+      all[`trucks ${name}`] = wide(() => sorted(trucks.findBy({ vehicle: { name } })));
+    }
+    for (const load of [5, 9]) all[`trucks of ${load}`] = wide(() => sorted(trucks.findBy({ load })));
+    return all;
+  },
+  other: (m) => m.update(Vehicle, 2, { name: "Bat" }),
+  paths: () => ({
+    "a new child with its parent": precise((m) => m.save(Truck, truck(4, "New", 9))),
+    "save of both": precise((m) => m.save(Truck, truck(1, "New", 9))),
+    "save of the child's part": precise((m) => m.save(Truck, { id: 1, load: 9 })),
+    "update of the parent's part": coarseAlone((m) => m.update(Vehicle, 1, { name: "New" })),
+    "update of the parent's part by a key": coarse((m) => m.update(Vehicle, { name: "Ant" }, { name: "New" })),
+    "a parent becomes a child": precise((m) => m.save(Truck, { id: 3, load: 9 })),
+    "a child becomes its parent": precise((m) => m.delete(Truck, 1)),
+    "delete of both, by the parent's": precise((m) => m.delete(Vehicle, 1)),
+    remove: precise(async (m) => m.remove(await m.findOneByOrFail(Vehicle, { id: 1 }))),
+    "raw update of the parent's part": coarse((m) => m.query("UPDATE vehicle SET name = 'New' WHERE name <> 'Bee'")),
+  }),
+};
+
 /** Nothing refers to it, so that it can be truncated. */
 @Entity()
 @Cached()
@@ -221,4 +281,4 @@ const LOG: Shape = {
 };
 
 /** Tables that several entities, or none, are mapped to. */
-export const OTHERS: readonly Shape[] = [ANIMALS, MEMBERSHIPS, LOG];
+export const OTHERS: readonly Shape[] = [ANIMALS, VEHICLES, MEMBERSHIPS, LOG];

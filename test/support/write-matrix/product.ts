@@ -158,6 +158,9 @@ function statementPaths({ name }: TestDatabase): Record<string, WritePath> {
         .orIgnore()
         .execute(),
     ),
+    "insert or update": coarse((m) =>
+      builder(m).insert().into(Product).values({ code: "A", shop: 6 }).orUpdate(["shop"], ["code"]).execute(),
+    ),
     "update by id": precise((m) => products(m).update(A, { price: 5 })),
     "update by id, a key": coarseAlone((m) => products(m).update(A, { shop: 6 })),
     "update by ids": precise((m) => products(m).update([A, B], { price: 5 })),
@@ -255,7 +258,7 @@ const POSTGRES_ONLY: Record<string, WritePath> = {
 
 /** Declared keys alone and together, a version, soft delete, and a join table that only TypeORM knows. */
 export const PRODUCTS: Shape = {
-  name: "a generated id, keys, version, soft delete, many-to-many",
+  name: "version, soft delete, many-to-many",
   entities: [Product, Label],
   seed,
   reads,

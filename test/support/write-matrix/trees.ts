@@ -174,6 +174,8 @@ const POSTS: Shape = {
   paths: () => ({
     ...adjacencyPaths(Post),
     "a new child": precise((m) => m.save(Post, { name: "leaf", parent: { id: CHILD } })),
+    "relation set": coarseAlone((m) => m.createQueryBuilder().relation(Post, "parent").of(GRANDCHILD).set(OTHER)),
+    "relation set to none": coarseAlone((m) => m.createQueryBuilder().relation(Post, "parent").of(CHILD).set(null)),
     "another parent by save": precise((m) => m.save(Post, { id: GRANDCHILD, parent: { id: OTHER } })),
     "removal of a subtree": coarse(async (m) => m.remove(await m.findOneByOrFail(Post, { id: CHILD }))),
   }),
