@@ -26,12 +26,17 @@ export interface ChannelListener {
 /** More processes than this are forgotten, the one heard least lately first; it begins anew when it is heard again. */
 const MOST_ORIGINS = 10_000;
 
+/** More messages than this are under way only while the channel is down; those beyond are read like any other. */
+const MOST_SENT = 1000;
+
 /** Numbers what this process publishes, and watches over the numbers of the others. */
 export class ChangeChannel {
   private sequence = 0;
   /** The last number heard, by origin. */
   private readonly heard = new Map<string, number>();
   private listened = false;
+  /** What this process has sent and not heard yet, by its text: half of what one process hears is its own, and need not be read. */
+  private readonly sent = new Map<string, { readonly change: Omit<Change, "group">; readonly sequence: number }>();
 
   /** @param origin names this process among all that share the namespace */
   constructor(
@@ -44,8 +49,11 @@ export class ChangeChannel {
   encode(changes: readonly Change[]): Map<string, string> {
     return new Map(
       changes.map((change) => {
-        const epoch = epochTag(change.group);
-        return [change.group, encodeChange(change, epoch, this.origin, ++this.sequence, this.secret)];
+        const { group, ...told } = change;
+        const sequence = ++this.sequence;
+        const text = encodeChange(change, epochTag(group), this.origin, sequence, this.secret);
+        this.remember(text, told, sequence);
+        return [group, text];
       }),
     );
   }
@@ -62,6 +70,12 @@ export class ChangeChannel {
 
   /** A message has come in. Never throws. */
   message(text: string): void {
+    const own = this.sent.get(text);
+    if (own !== undefined) {
+      this.sent.delete(text);
+      this.follow(this.origin, own.sequence);
+      return this.listener.told(own.change, this.origin, own.sequence);
+    }
     const heard = decodeMessage(text, this.secret);
     if (heard.kind === "rejected") return this.listener.rejected(heard.why);
     if (heard.kind === "asked") {
@@ -88,6 +102,15 @@ export class ChangeChannel {
 
   confirmed(at: number): void {
     this.listener.confirmed(at);
+  }
+
+  private remember(text: string, change: Omit<Change, "group">, sequence: number): void {
+    this.sent.set(text, { change, sequence });
+    if (this.sent.size <= MOST_SENT) return;
+    for (const oldest of this.sent.keys()) {
+      this.sent.delete(oldest);
+      return;
+    }
   }
 
   /** Own messages are followed too: one that is missing was not sent, so that others have not heard it either. */

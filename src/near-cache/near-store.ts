@@ -172,7 +172,7 @@ export class NearStore implements Store {
     if (entries?.settings.mode !== "trust" || !this.isTrustworthy()) return undefined;
     const entry = this.entryFor(entries, request);
     if (entry === undefined) return undefined;
-    this.options.onHit("trust");
+    if (request.quiet !== true) this.options.onHit("trust");
     return entry.answer;
   }
 
@@ -181,7 +181,7 @@ export class NearStore implements Store {
     const entries = requests.map((request) => {
       const all = this.entriesOf(request.group);
       const entry = all === undefined ? undefined : this.entryFor(all, request);
-      return entry?.tokens === undefined ? undefined : { all: all!, entry, tokens: entry.tokens };
+      return entry?.tokens === undefined ? undefined : { all: all!, entry, tokens: entry.tokens, quiet: request.quiet };
     });
     const known = entries.filter((one) => one !== undefined);
     if (known.length === 0) return requests.map(() => undefined);
@@ -192,7 +192,7 @@ export class NearStore implements Store {
     return entries.map((one) => {
       if (one === undefined) return undefined;
       if (isGood.get(one) === true) {
-        this.options.onHit("verify");
+        if (one.quiet !== true) this.options.onHit("verify");
         return one.entry.answer;
       }
       if (one.all.get(one.entry.key) === one.entry) one.all.delete(one.entry.key);

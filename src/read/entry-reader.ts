@@ -34,7 +34,7 @@ export class EntryReader {
     asked: readonly Asked[],
     open: (payload: string) => Content,
   ): Promise<Looked<Asked, Content> | undefined> {
-    const answers = await this.ask(asked);
+    const answers = await this.read(asked, false);
     if (answers === undefined) return undefined;
     const hits: Content[] = [];
     const missed: Asked[] = [];
@@ -48,11 +48,15 @@ export class EntryReader {
 
   /** What the store has, without counting anything; undefined if it did not answer. */
   ask(asked: readonly Lookup[]): Promise<ReadAnswer[] | undefined> {
+    return this.read(asked, true);
+  }
+
+  private read(asked: readonly Lookup[], quiet: boolean): Promise<ReadAnswer[] | undefined> {
     return this.guarded("read", () =>
       this.options.store.read(
         asked.map(({ key, group, text, tags, revealing }) => {
           const rowTags = revealing.length > 0 ? this.options.filler.hintOf(key) : undefined;
-          const request = { key, group, query: text, tags };
+          const request = quiet ? { key, group, query: text, tags, quiet } : { key, group, query: text, tags };
           return rowTags === undefined ? request : { ...request, rowTags };
         }),
       ),

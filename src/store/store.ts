@@ -110,6 +110,8 @@ export interface ReadRequest {
   readonly rowTags?: readonly Tag[];
   /** Whether the answer is to say the tokens of a hit. */
   readonly wantsTokens?: boolean;
+  /** Somebody only wants to know: nothing is counted. */
+  readonly quiet?: boolean;
 }
 
 /** A copy of a hit, and what it depends on. */

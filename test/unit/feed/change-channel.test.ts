@@ -73,6 +73,37 @@ describe("the numbers of an origin", () => {
   });
 });
 
+it("tells the same of its own messages as of others, also when they come back late", () => {
+  const change = { table: "s.t", group: "s.t", operation: "update", rows: [{ id: 1 }], tags: ["s.t|id=1"] } as const;
+  const told: unknown[][] = [];
+  const listener = (name: string) =>
+    new ChangeChannel(name, "secret", {
+      told: (...args: unknown[]) => void told.push(args),
+      gap: () => undefined,
+    } as unknown as ConstructorParameters<typeof ChangeChannel>[2]);
+  const [own, other] = [listener("own"), listener("other")];
+  const [text] = own.encode([change]).values();
+  own.message(text!);
+  other.message(text!);
+  own.message(text!); // Twice.
+  for (let sent = 0; sent < 2000; sent += 1) own.encode([change]);
+  expect((own as unknown as { sent: Map<string, unknown> }).sent.size).toBe(1000);
+  const { group: _, ...expected } = change;
+  expect(told).toEqual(Array.from({ length: 3 }, () => [expected, "own", 1]));
+});
+
+it("tells of locked tags, in the same sequence", () => {
+  const { channel: a } = channel("a");
+  const { channel: b, heard } = channel("b");
+  b.up();
+  const locks = [...a.encodeLock(["x|id=1", "x|*", "y|"]).values()];
+  for (const text of [...locks, ...messages(a, "x")]) b.message(text);
+  expect(heard).toEqual(["a locks x|id=1,x|*", "a locks y|", "a 3 x"]);
+  const many = Array.from({ length: 9000 }, (_, id) => `x|id=${id}`);
+  for (const text of a.encodeLock(many).values()) b.message(text);
+  expect(heard.at(-1)).toBe("a locks x|");
+});
+
 it("hands on what others ask for, and counts what it does not understand", () => {
   const { channel: a, heard } = channel("a");
   a.message('{"table":"x","id":1}');
