@@ -390,7 +390,6 @@ describe("a store that fails", () => {
         return tokens;
       },
       unlock: (...args: Parameters<Store["unlock"]>) => inner.unlock(...args),
-      listen: undefined,
     });
     const dataSource = await sqlite.open([Plain]);
     const cache = await attachCache(dataSource, { store, consistency: "strict", lockTtl: 20, storeTimeout: 9 });
