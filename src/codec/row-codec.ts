@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { DataSource, EntityMetadata, ObjectLiteral } from "typeorm";
 import { DriverUtils } from "typeorm/driver/DriverUtils";
 import type { ColumnMetadata } from "typeorm/metadata/ColumnMetadata";
-import type { EntityModel } from "../metadata/entity-model";
+import type { EntityModel, Key } from "../metadata/entity-model";
 import { decodeRaw, encodeRaw, UnencodableValue } from "./raw-value";
 
 /** The alias under which rows are selected; short, so that few names get longer than a database allows. */
@@ -19,6 +19,8 @@ export interface RowImage {
   /** The row as it is stored; undefined if it holds a value that cannot be stored exactly. */
   readonly text: string | undefined;
   readonly primaryKey: readonly unknown[];
+  /** The values of the unique keys, the primary key among them. */
+  readonly unique: ReadonlyMap<Key, readonly unknown[]>;
 }
 
 /**
@@ -29,6 +31,7 @@ export class RowCodec {
   private readonly columns: readonly { readonly column: ColumnMetadata; readonly alias: string }[];
   private readonly plans = new Map<EntityMetadata, readonly HydrationStep[]>();
   private readonly discriminator: number;
+  private readonly uniqueKeys: readonly Key[];
   /** Rows by their payload, where copies of payloads are kept in this process. */
   private readonly decoded: LRUCache<string, readonly StoredRow[]> | undefined;
 
@@ -40,6 +43,7 @@ export class RowCodec {
       // TypeORM selects the primary key whatever the entity says.
       .filter(({ isSelect, isPrimary }) => isSelect || isPrimary)
       .map((column) => ({ column, alias: this.aliasOf(column) }));
+    this.uniqueKeys = model.keys.filter(({ unique }) => unique);
     this.discriminator = this.indexOf(model.metadata.discriminatorColumn?.databaseName);
     const { near } = model.settings;
     this.decoded =
@@ -64,10 +68,11 @@ export class RowCodec {
    */
   imageOf(row: RawRow): RowImage {
     const primaryKey = this.valuesOf(row, this.model.primaryKey.columns);
+    const unique = new Map(this.uniqueKeys.map((key) => [key, this.valuesOf(row, key.columns)]));
     try {
-      return { primaryKey, text: this.encodeRow(row) };
+      return { primaryKey, unique, text: this.encodeRow(row) };
     } catch (error) {
-      if (error instanceof UnencodableValue) return { primaryKey, text: undefined };
+      if (error instanceof UnencodableValue) return { primaryKey, unique, text: undefined };
       throw error;
     }
   }

@@ -9,7 +9,7 @@ import { asksForMore, isNothing, isOrdered, orderOf, ttlIn } from "./find-option
 /** How a method reads: at most one row, a list, a number, or whether there is one. */
 export type ReadKind = "one" | "many" | "count" | "exists";
 
-/** A read that the cache can serve exactly: one query, or one per row for `In([...])` on the primary key. */
+/** A read that the cache can serve exactly: one query, or one per row for `In([...])` on a unique key. */
 export interface CacheableRead {
   readonly queries: readonly CachedQuery[];
   readonly multiple: boolean;
@@ -84,8 +84,7 @@ function analysed(
   const ttl = ttlIn(options.cache);
   if (compared.some(({ anyOf }) => anyOf !== undefined)) {
     const [first, ...others] = compared;
-    if (kind !== "many" || key !== model.primaryKey || first?.anyOf === undefined || others.length > 0)
-      return undefined;
+    if (kind !== "many" || !key.unique || first?.anyOf === undefined || others.length > 0) return undefined;
     if (options.take !== undefined || isOrdered(metadata, options.order)) return undefined;
     // A view has an order of its own, which answers that are put together lose.
     if (model.sources !== undefined) return undefined;

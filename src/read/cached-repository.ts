@@ -33,8 +33,8 @@ export function setReader(dataSource: DataSource, reader: Reader | undefined): v
 }
 
 /**
- * A full TypeORM repository whose find methods are served from the cache: by primary key, by `In([...])` on the primary key and by
- * declared keys without building any SQL, everything else under the SQL that TypeORM makes of it. Reads inside a transaction are
+ * A full TypeORM repository whose find methods are served from the cache: by primary key, by declared keys and by
+ * `In([...])` on a unique key without building any SQL, everything else under the SQL that TypeORM makes of it. Reads inside a transaction are
  * TypeORM's own, and so is whatever has a {@link BypassReason}.
  *
  * @example

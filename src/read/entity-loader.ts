@@ -79,7 +79,7 @@ export class EntityLoader {
 }
 
 /** A row that is there and cannot be kept. */
-const UNKNOWN: RowImage = { text: undefined, primaryKey: [] };
+const UNKNOWN: RowImage = { text: undefined, primaryKey: [], unique: new Map() };
 
 /**
  * TypeORM makes one entity of rows of a view that are alike, and none of a row that is all null. Where that does not explain

@@ -20,17 +20,19 @@ function replaceIn(where: unknown, values: readonly unknown[]): unknown {
 }
 
 /**
- * The rows of each of several queries by primary key, each of which has an exact tag of its own; none for those that found
+ * The rows of each of several queries by one unique key, each of which has an exact tag of its own; none for those that found
  * nothing. Undefined if a row belongs to none of them: the database has a notion of equality that is not understood here.
  */
 export function rowsByQuery(
-  { group, primaryKey }: EntityModel,
+  { group }: EntityModel,
   queries: readonly KeyedQuery[],
   rows: readonly RowImage[],
 ): RowImage[][] | undefined {
+  const key = queries[0]?.query.key;
   const byTag = new Map(queries.map(({ query }) => [query.tags[1], [] as RowImage[]]));
   for (const row of rows) {
-    const found = byTag.get(keyTag(group, primaryKey, row.primaryKey));
+    const values = key === undefined ? undefined : row.unique.get(key);
+    const found = key === undefined || values === undefined ? undefined : byTag.get(keyTag(group, key, values));
     if (found === undefined) return undefined;
     found.push(row);
   }

@@ -34,6 +34,8 @@ interface Followed {
   readonly revelations: readonly Revelation[];
 }
 
+const NO_ROWS: Followed = { tags: [], revelations: [] };
+
 /** More tags than this of one table, and the entry depends on all of the table instead. */
 const MOST_TAGS = 100;
 
@@ -137,7 +139,11 @@ class Places {
   private joined(source: SelectSource, table: TableModel): Followed | undefined {
     const { shape } = this;
     const mentioned = shape.where.mentions(source.alias) || (shape.limited && shape.order.mentions(source.alias));
-    if (!shape.plain || mentioned || !this.losesNothing(source)) return undefined;
+    if (mentioned || !this.losesNothing(source)) return undefined;
+    const { kept } = shape;
+    // The ids of the other tables are the same, whatever is joined to them.
+    if (kept !== undefined && ![...kept].some((column) => aliasOf(column) === source.alias)) return NO_ROWS;
+    if (!shape.plain) return undefined;
     const [on, ...others] = source.on ?? [];
     if (on?.exact !== true || others.length > 0 || on.equals.size > 0 || !decides(on, source, table)) return undefined;
     const partners = partnersOf(on, source.alias);

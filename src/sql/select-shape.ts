@@ -24,6 +24,11 @@ export interface SelectShape {
   readonly limited: boolean;
   readonly where: Clause & { readonly alternatives: readonly Alternative[] };
   readonly order: Clause;
+  /**
+   * For `SELECT DISTINCT … FROM (SELECT …)`, as TypeORM sends it to find the ids of a page: the columns of the inner query that the
+   * outer one looks at. The rest of this is the inner query's. Undefined for a query that stands alone.
+   */
+  readonly kept: ReadonlySet<ColumnName> | undefined;
 }
 
 /** A part of the text. */
@@ -38,6 +43,7 @@ export function selectShape(tokens: readonly SqlToken[]): SelectShape | undefine
   if (!reader.takeWord("select")) return undefined;
   const distinct = reader.takeWord("distinct");
   const items = itemsIn(reader);
+  if (items !== undefined && distinct && reader.takeSymbol("(")) return pageShape(tokens, reader, items);
   const sources = items === undefined ? undefined : sourcesIn(reader);
   if (items === undefined || sources === undefined) return undefined;
   const start = reader.mark;
@@ -58,7 +64,36 @@ export function selectShape(tokens: readonly SqlToken[]): SelectShape | undefine
     limited,
     where,
     order,
+    kept: undefined,
   };
+}
+
+function pageShape(
+  tokens: readonly SqlToken[],
+  reader: TokenReader,
+  { columns, plain }: Items,
+): SelectShape | undefined {
+  const start = reader.mark;
+  if (!skipTo(reader, NOTHING, false, true)) return undefined;
+  const inner = selectShape(tokens.slice(start, reader.mark));
+  reader.skip();
+  const alias = aliasIn(reader);
+  if (inner === undefined || inner.kept !== undefined || alias === undefined || !plain) return undefined;
+  const ordering = reader.mark;
+  if (reader.takeWord("order")) skipTo(reader, LIMITS);
+  const used = [
+    ...Array.from(columns.keys(), (column) => column.slice(column.indexOf(".") + 1)),
+    ...namesIn(tokens.slice(ordering, reader.mark)).filter((name) => name !== alias),
+  ];
+  const limited = inner.limited || !reader.atEnd();
+  if (!tokens.slice(reader.mark).every(isPartOfLimit)) return undefined;
+  const kept = new Set<ColumnName>();
+  for (const name of used) {
+    const found = [...inner.items].filter(([, output]) => output.toLowerCase() === name);
+    if (found.length !== 1) return undefined;
+    kept.add(found[0]![0]);
+  }
+  return { ...inner, plain: false, limited, kept };
 }
 
 const ALWAYS: readonly Alternative[] = [{ equals: new Map(), pairs: [], nulls: [], exact: true }];
@@ -85,17 +120,16 @@ function itemsIn(reader: TokenReader): Items | undefined {
   return reader.takeWord("from") ? { columns, plain } : undefined;
 }
 
-/** `"a"."id" AS "a_id"`; undefined, and nothing taken, for anything else. */
+/** `"a"."id" AS "a_id"`, or without AS; undefined, and nothing taken, for anything else. */
 function itemIn(reader: TokenReader): { readonly column: ColumnName; readonly name: string } | undefined {
   const start = reader.mark;
   const path = reader.path();
-  if (path?.length === 2 && !path.some((part) => part.includes(".")) && reader.takeWord("as")) {
-    const { token } = reader;
-    if (token?.kind === "quoted" || token?.kind === "word") {
-      reader.skip();
-      if (reader.atWord("from") || (reader.token?.kind === "symbol" && reader.token.text === ",")) {
-        return { column: path.join("."), name: token.text };
-      }
+  if (path?.length === 2 && !path.some((part) => part.includes("."))) {
+    const named = reader.takeWord("as") ? reader.token : reader.last;
+    if (named !== reader.last) reader.skip();
+    const ends = reader.atWord("from") || (reader.token?.kind === "symbol" && reader.token.text === ",");
+    if (ends && (named?.kind === "quoted" || named?.kind === "word")) {
+      return { column: path.join("."), name: named.text };
     }
   }
   reader.back(start);
@@ -148,6 +182,7 @@ function joinIn(reader: TokenReader): "inner" | "left" | undefined {
 }
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
+const NOTHING: ReadonlySet<string> = new Set();
 const FROM = words("from");
 const LIMITS = words("limit offset fetch");
 const TAIL = words("order limit offset fetch");
@@ -159,13 +194,18 @@ const AFTER_TABLE = words(
     "ignore partition tablesample for union except intersect window as lateral indexed not with",
 );
 
-/** Goes to the next of these words outside of parentheses, or to a comma if wanted, or to the end. @returns false if they do not match */
-function skipTo(reader: TokenReader, ends: ReadonlySet<string>, comma = false): boolean {
+/**
+ * Goes to the next of these words outside of parentheses, or to a comma or the end of a parenthesis if wanted, or to the end.
+ *
+ * @returns false if parentheses do not match
+ */
+function skipTo(reader: TokenReader, ends: ReadonlySet<string>, comma = false, parenthesis = false): boolean {
   let depth = 0;
   for (; ; reader.skip()) {
     const { token } = reader;
-    if (token === undefined) return depth === 0;
+    if (token === undefined) return depth === 0 && !parenthesis;
     if (token.kind === "symbol") {
+      if (parenthesis && depth === 0 && token.text === ")") return true;
       if (token.text === "(") depth += 1;
       else if (token.text === ")") depth -= 1;
       else if (comma && depth === 0 && token.text === ",") return true;
@@ -185,14 +225,26 @@ const LIMIT_WORDS = words("limit offset fetch next first row rows only");
 function clauseOf(tokens: readonly SqlToken[]): Clause {
   const qualifiers = new Set<string>();
   let bare = false;
-  tokens.forEach(({ kind, text }, at) => {
-    if (kind === "opaque") bare = true;
-    if (kind !== "word" && kind !== "quoted") return;
-    const isSymbol = (token: SqlToken | undefined, symbol: string) => token?.kind === "symbol" && token.text === symbol;
-    if (isSymbol(tokens[at + 1], ".")) qualifiers.add(text.toLowerCase());
-    else if (!isSymbol(tokens[at - 1], ".") && (kind === "quoted" || !NO_NAMES.has(text))) bare = true;
+  tokens.forEach((token, at) => {
+    if (token.kind === "opaque") bare = true;
+    if (!isName(token)) return;
+    if (isDot(tokens[at + 1])) qualifiers.add(token.text.toLowerCase());
+    else if (!isDot(tokens[at - 1])) bare = true;
   });
   return { mentions: (alias) => bare || qualifiers.has(alias) };
+}
+
+/** All names, in lower case, and whatever else stands for one. */
+function namesIn(tokens: readonly SqlToken[]): string[] {
+  return tokens.filter((token) => isName(token) || token.kind === "opaque").map(({ text }) => text.toLowerCase());
+}
+
+function isName({ kind, text }: SqlToken): boolean {
+  return kind === "quoted" || (kind === "word" && !NO_NAMES.has(text));
+}
+
+function isDot(token: SqlToken | undefined): boolean {
+  return token?.kind === "symbol" && token.text === ".";
 }
 
 const NO_NAMES = words(

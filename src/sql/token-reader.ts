@@ -23,6 +23,11 @@ export class TokenReader {
     return this.tokens[this.at];
   }
 
+  /** What was taken last. */
+  get last(): SqlToken | undefined {
+    return this.tokens[this.at - 1];
+  }
+
   skip(): void {
     this.at += 1;
   }

@@ -158,7 +158,7 @@ describeEachDatabase("reads", (database) => {
     }
   });
 
-  describe("In([...]) on the primary key", () => {
+  describe("In([...]) on a unique key", () => {
     const ids = (...values: unknown[]) => ({ id: In(values as number[]) });
     const idsOf = (found: readonly { readonly id: number }[]) => found.map(({ id }) => id);
 
@@ -227,6 +227,26 @@ describeEachDatabase("reads", (database) => {
       expect(await keysOf("find", { where: { id: In(many.slice(1)) } })).toHaveLength(500);
       expect(idsOf(await items.findBy({ id: In(many.slice(1)) }))).toEqual([2, 3, 4]);
       expect(idsOf(await hit(() => items.findBy({ id: In(many.slice(1)) })))).toEqual([2, 3, 4]);
+    });
+
+    it("on a declared key that is unique, is split per row as well", async () => {
+      const codes = (...values: string[]) => ({ where: { code: In(values) } });
+      expect(await keysOf("find", codes("A", "B", "A"))).toHaveLength(2);
+      await items.findOneBy({ code: "A" });
+      statements.reset();
+      const expected = await plain.find({ ...codes("A", "B"), order: { id: "ASC" } });
+      statements.reset();
+      expectSame(await items.find(codes("B", "A")), expected);
+      expect(statements.selects).toHaveLength(1);
+      expect(statements.selects[0]).not.toMatch(/IN *\([^)]*,/); // It asks for B alone.
+      expectSame(await hit(() => items.find(codes("A", "B"))), expected);
+      expect(await hit(() => items.findOneBy({ code: "B" }))).toMatchObject({ code: "B" });
+      expect(idsOf(await items.find(codes("B", "none")))).toEqual([2]);
+      await items.update({ code: "B" }, { code: "none" });
+      expect(await items.find(codes("A", "B"))).toHaveLength(1);
+      expect(idsOf(await items.find(codes("B", "none")))).toEqual([2]);
+      await items.update({ code: "none" }, { code: "B" });
+      expect(await keysOf("find", { ...codes("A"), order: { code: "ASC" } })).toBeUndefined();
     });
 
     it("on a composite key, with a limit or in an order, is TypeORM's", async () => {

@@ -168,12 +168,21 @@ const statement = fc.oneof({ weight: 3, arbitrary: fromPlayers }, fromTeams).cha
   );
   return fc
     .record({
-      select: fc.oneof({ weight: 9, arbitrary: fc.constant("plain") }, fc.constantFrom("count", "distinct", "grouped")),
+      select: fc.oneof(
+        { weight: 9, arbitrary: fc.constant("plain") },
+        fc.constantFrom("count", "distinct", "grouped", "page", "page"),
+      ),
       hidden,
       where,
       order,
       limit: fc.oneof({ weight: 5, arbitrary: fc.constant("") }, fc.constantFrom(" LIMIT 2", " LIMIT 1 OFFSET 1")),
       group: fc.constantFrom(...main.names),
+      outer: fc.oneof(
+        { weight: 2, arbitrary: fc.constant({ alias: "", names: [] as string[] }) },
+        fc
+          .constantFrom(...places)
+          .chain(({ alias, names }) => fc.constantFrom(...names).map((name) => ({ alias, names: [name] }))),
+      ),
       // Conditions of the soft deletion, as TypeORM adds them.
       alive: fc.boolean(),
     })
@@ -191,6 +200,15 @@ const statement = fc.oneof({ weight: 3, arbitrary: fromPlayers }, fromTeams).cha
       const shown = places.map(({ alias, names }) =>
         columns(alias, ...(one.hidden.includes(alias) ? names.slice(1) : names)),
       );
+      if (one.select === "page") {
+        const { alias, names } = one.outer;
+        const also = names.length === 0 ? "" : `"d"."${alias}_${names[0]}"`;
+        return (
+          `SELECT DISTINCT "d"."${main.alias}_id" AS "ids"${also === "" ? "" : `, ${also} AS "also"`} ` +
+          `FROM (SELECT ${places.map((place) => columns(place.alias, ...place.names)).join(", ")}${from}${filter}) "d" ` +
+          `ORDER BY ${also === "" ? "" : `${also} DESC, `}"${main.alias}_id" ASC LIMIT 2`
+        );
+      }
       const unique = places.map(({ alias }) => `"${alias}"."id"`).join(", ");
       const order = ` ORDER BY ${
         one.select === "distinct"

@@ -19,8 +19,13 @@ const primaryKey = {
   ],
 } as unknown as Key;
 const model = { group: "t", primaryKey } as EntityModel;
-const query = (id: unknown) => ({ query: { tags: ["t|", keyTag("t", primaryKey, [id])] } }) as unknown as KeyedQuery;
-const row = (id: unknown): RowImage => ({ text: `[${String(id)}]`, primaryKey: [id] });
+const query = (id: unknown) =>
+  ({ query: { key: primaryKey, tags: ["t|", keyTag("t", primaryKey, [id])] } }) as unknown as KeyedQuery;
+const row = (id: unknown): RowImage => ({
+  text: `[${String(id)}]`,
+  primaryKey: [id],
+  unique: new Map([[primaryKey, [id]]]),
+});
 
 describe("a multi-get", () => {
   it("gives each id its row, and none to those that found none", () => {

@@ -144,6 +144,24 @@ describe("on what a statement depends", () => {
       `SELECT ${WARE} FROM "ware" "w" INNER JOIN "shop" "s" ON "s"."id" = "w"."kind" AND "s"."id" = "w"."id" WHERE "w"."kind" = 5`,
       "ware|id=5 shop|id=5",
     ],
+    // The ids of a page, as TypeORM asks for them.
+    ...(
+      [
+        ['LEFT JOIN "city" "c" ON "c"."id" = "s"."cityId" WHERE "s"."id" = 5', "", "shop|id=5"],
+        ['INNER JOIN "city" "c" ON "c"."id" = "s"."townId"', "", "shop|*"],
+        ['LEFT JOIN "ware" "w" ON "w"."shopId" = "s"."id" WHERE "s"."id" = 5', "", "shop|id=5"],
+        ['LEFT JOIN "city" "c" ON "c"."id" = "s"."cityId" WHERE "s"."id" = 5', '"d"."c_id" DESC, ', "shop|id=5 city|*"],
+        ['INNER JOIN "city" "c" ON "c"."id" = "s"."cityId" WHERE "s"."id" = 5', "", "shop|id=5 city|*"],
+        [
+          'LEFT JOIN "city" "c" ON "c"."id" = "s"."cityId" WHERE "s"."id" = 5 AND "c"."size" > 1',
+          "",
+          "shop|id=5 city|*",
+        ],
+      ] as const
+    ).map(([from, order, expected]): [string, string] => [
+      `SELECT DISTINCT "d"."s_id" AS "ids_s_id"${order === "" ? "" : ', "d"."c_id"'} FROM (SELECT ${SHOP}, ${CITY} FROM "shop" "s" ${from}) "d" ORDER BY ${order}"s_id" ASC LIMIT 2`,
+      expected,
+    ]),
     // The same table twice, and tables that nobody follows.
     [`SELECT ${SHOP} FROM "shop" "s" LEFT JOIN "shop" "o" ON "o"."id" = "s"."id" WHERE "s"."id" = 1`, "shop|*"],
     [`SELECT ${SHOP} FROM "shop" "s" WHERE "s"."id" = 1 AND EXISTS (SELECT 1 FROM "ware" "w")`, "shop|id=1 ware|*"],
