@@ -96,11 +96,12 @@ async function main(): Promise<void> {
       };
       const next = { ...(before ?? { ours: now, tables: now, ttl: now, oracle: now }) };
       for (const way of Object.keys(tallies) as (keyof typeof tallies)[]) {
-        const changed = before !== undefined && before[way].result !== expected;
+        const changed = before !== undefined && (way === "ours" && hit ? found : before[way].result) !== expected;
         tallies[way].add(before !== undefined, isHit[way], changed);
         if (way === "ours" || way === "tables")
           byKind.get(read.name)![way].add(before !== undefined, isHit[way], changed);
-        if (!isHit[way]) next[way] = now;
+        // Ours may have been filled by a read of another name, and is compared with the database anyway.
+        if (!isHit[way] || way === "ours") next[way] = now;
       }
       kept.set(name, next);
     }

@@ -26,6 +26,19 @@ export function closure(
   return found;
 }
 
+/** The aliases of a table and of all that is joined to it, however far. */
+export function reachedFrom({ alias }: SelectSource, sources: readonly SelectSource[]): readonly string[] {
+  const reached = [alias];
+  for (const { alias: other, on } of sources) {
+    const [condition, ...more] = on ?? [];
+    const isClear = condition?.exact === true && more.length === 0;
+    const columns = isClear ? [...condition.equals.keys(), ...condition.nulls, ...condition.pairs.flat()] : [];
+    if (other !== alias && (!isClear || columns.some((column) => reached.includes(aliasOf(column)))))
+      reached.push(other);
+  }
+  return reached;
+}
+
 function carry(found: Map<ColumnName, Operand>, from: ColumnName, to: ColumnName): void {
   const known = found.get(from);
   if (known !== undefined && !found.has(to)) found.set(to, known);

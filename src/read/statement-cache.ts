@@ -2,11 +2,13 @@ import type { QueryRunner } from "typeorm";
 import { UnencodableValue } from "../codec/raw-value";
 import { decodeResult, encodeResult } from "../codec/result-codec";
 import type { RawRow } from "../codec/row-codec";
+import type { Tag } from "../core/tag";
 import type { BypassReason, CacheReporter, UnfilledReason } from "../events";
 import type { EntityModel } from "../metadata/entity-model";
 import type { EntitySettings } from "../metadata/entity-settings";
 import type { EntryReader } from "./entry-reader";
 import type { Fill, Lookup } from "./filler";
+import { memberTags } from "./key-members";
 import { currentScope, type ReadScope } from "./read-scope";
 import type { Select, SelectInterceptor } from "./select-hook";
 import { SharedLoads, type SharedLoadsOptions } from "./shared-loads";
@@ -31,7 +33,7 @@ export interface StatementCacheOptions {
 export type OnPrimary = <Result>(run: (runner: QueryRunner) => Promise<Result>, given: QueryRunner) => Promise<Result>;
 
 /** A SELECT that can be looked up, and what it takes to load and fill it. */
-interface StatementLookup extends Lookup, Pick<StatementQuery, "reveal"> {
+interface StatementLookup extends Lookup, Pick<StatementQuery, "reveal" | "members"> {
   readonly sql: string;
   readonly parameters: readonly unknown[];
   /** Milliseconds. */
@@ -44,6 +46,8 @@ interface Loaded {
   readonly rows: readonly RawRow[];
   /** Undefined if some value would not come back exactly. */
   readonly payload: string | undefined;
+  /** Of rows that the statement read, whether or not it shows them. */
+  readonly memberTags: readonly Tag[];
 }
 
 /**
@@ -82,11 +86,11 @@ export class StatementCache implements SelectInterceptor {
     const [group = ""] = query.groups;
     const settings =
       (this.modelOf(select) ?? context.schema.tableOf(group)?.models[0])?.settings ?? this.options.settings;
-    const { text, tags, revealing, reveal } = query;
+    const { text, tags, revealing, reveal, members } = query;
     const ttl = select.expressionMap.cacheDuration ?? scope.ttl ?? settings.ttl;
     const { jitter, negativeTtl } = settings;
     const lookup = { entity: this.nameOf(select), group, jitter, key: text, text, tags, revealing };
-    return { ...lookup, reveal, sql, parameters, ttl, emptyTtl: Math.min(ttl, negativeTtl) };
+    return { ...lookup, reveal, members, sql, parameters, ttl, emptyTtl: Math.min(ttl, negativeTtl) };
   }
 
   private async serve(lookup: StatementLookup, runner: QueryRunner): Promise<readonly RawRow[] | BypassReason> {
@@ -130,18 +134,24 @@ export class StatementCache implements SelectInterceptor {
 }
 
 /** Past TypeORM's own query cache, which knows no writes. */
-async function load(runner: QueryRunner, { sql, parameters }: StatementLookup): Promise<Loaded> {
+async function load(runner: QueryRunner, { sql, parameters, members }: StatementLookup): Promise<Loaded> {
+  const tags = await memberTags(runner, members);
   const { records } = (await runner.query(sql, [...parameters], true)) as { readonly records: RawRow[] };
   try {
-    return { rows: records, payload: encodeResult(records) };
+    return { rows: records, payload: encodeResult(records), memberTags: tags };
   } catch (error) {
-    if (error instanceof UnencodableValue) return { rows: records, payload: undefined };
+    if (error instanceof UnencodableValue) return { rows: records, payload: undefined, memberTags: tags };
     throw error;
   }
 }
 
-function fillOf({ ttl, emptyTtl, reveal }: StatementLookup, { rows, payload }: Loaded): Fill | UnfilledReason {
+function fillOf(
+  { ttl, emptyTtl, reveal }: StatementLookup,
+  { rows, payload, memberTags }: Loaded,
+): Fill | UnfilledReason {
   if (payload === undefined) return "unencodable";
   const lifetime = rows.length > 0 ? ttl : emptyTtl;
-  return lifetime === 0 ? "negative-off" : { payload, rowTags: reveal(rows), ttl: lifetime };
+  return lifetime === 0
+    ? "negative-off"
+    : { payload, rowTags: [...new Set([...reveal(rows), ...memberTags])], ttl: lifetime };
 }

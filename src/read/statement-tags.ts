@@ -7,7 +7,8 @@ import type { Alternative } from "../sql/conditions";
 import type { SelectShape, SelectSource } from "../sql/select-shape";
 import type { SelectText } from "../sql/select-text";
 import type { Operand } from "../sql/token-reader";
-import { aliasOf, closure, nameOf, partnersOf } from "./join-conditions";
+import { aliasOf, closure, nameOf, partnersOf, reachedFrom } from "./join-conditions";
+import type { KeyMembers } from "./key-members";
 
 /** On what the result of a SELECT depends. */
 export interface StatementTags {
@@ -17,6 +18,8 @@ export interface StatementTags {
   readonly tags: readonly Tag[];
   /** The tables of which the rows of the result say more. */
   readonly revealing: readonly string[];
+  /** Rows whose tags are to be read before the statement is sent. */
+  readonly members: readonly KeyMembers[];
   /** The tags that a result reveals. */
   readonly reveal: (rows: readonly RawRow[]) => readonly Tag[];
 }
@@ -32,6 +35,7 @@ interface Revelation {
 interface Followed {
   readonly tags: readonly Tag[];
   readonly revelations: readonly Revelation[];
+  readonly members?: readonly KeyMembers[];
 }
 
 const NO_ROWS: Followed = { tags: [], revelations: [] };
@@ -45,6 +49,7 @@ const MOST_TAGS = 100;
  * - rows that are named by their primary key: these rows;
  * - all rows with a value of a declared key, all of which the result shows: the value, and the rows that it shows;
  * - rows that are joined to others of the result by a primary key or a declared key: those that the others refer to;
+ * - rows with a value of a declared key, whatever else is asked of them, be it a limit or their number: the value and all these rows;
  * - else the whole table.
  *
  * @returns undefined if some table is not followed
@@ -65,10 +70,12 @@ export function statementTags(
     if (found !== undefined && found.tags.length <= MOST_TAGS) followed.set(group, found);
   }
   const revelations = Array.from(followed.values(), (one) => one.revelations).flat();
+  const members = Array.from(followed.values(), (one) => one.members ?? []).flat();
   return {
     groups,
     tags: groups.flatMap((group) => [epochTag(group), ...(followed.get(group)?.tags ?? [anyRowTag(group)])]),
-    revealing: [...new Set(revelations.map(({ group }) => group))],
+    revealing: [...new Set([...revelations.map(({ group }) => group), ...members.map(({ table }) => table.group)])],
+    members,
     reveal: (rows) => reveal(revelations, rows),
   };
 }
@@ -115,7 +122,8 @@ class Places {
     const rows = this.valuesOf(source, primaryKey);
     const tags = rows?.map((values) => keyTag(group, primaryKey, values));
     if (tags !== undefined && !tags.includes(undefined)) return { tags: distinct(tags), revelations: [] };
-    return source.join === "from" ? this.listed(source, table) : this.joined(source, table);
+    const shown = source.join === "from" ? this.listed(source, table) : this.joined(source, table);
+    return shown ?? this.members(source, table);
   }
 
   /** All rows with given values of a declared key: whoever comes to be one of them touches the tag of the values. */
@@ -126,7 +134,7 @@ class Places {
       shape.plain &&
       !shape.limited &&
       shape.where.alternatives.every((one) => one.exact && one.pairs.length === 0 && decides(one, source, table)) &&
-      shape.sources.every((other) => other === source || this.losesNothing(other));
+      this.othersLoseNothing();
     if (shown === undefined || !complete) return undefined;
     for (const key of table.keys) {
       const tags = this.valuesOf(source, key)?.map((values) => keyTag(table.group, key, values));
@@ -135,14 +143,29 @@ class Places {
     return undefined;
   }
 
+  /** All rows with given values of a declared key, shown or not. */
+  private members(source: SelectSource, table: TableModel): Followed | undefined {
+    for (const key of table.keys) {
+      const values = this.valuesOf(source, key);
+      const tags = values?.map((one) => keyTag(table.group, key, one));
+      if (values === undefined || tags === undefined || tags.includes(undefined)) continue;
+      return { tags: distinct(tags), revelations: [], members: [{ table, key, values }] };
+    }
+    return undefined;
+  }
+
   /** Rows that are joined to those of another table: by the values that the other has, which are part of the result. */
   private joined(source: SelectSource, table: TableModel): Followed | undefined {
     const { shape } = this;
-    const mentioned = shape.where.mentions(source.alias) || (shape.limited && shape.order.mentions(source.alias));
-    if (mentioned || !this.losesNothing(source)) return undefined;
+    const reached = reachedFrom(source, shape.sources);
+    const mentioned = reached.some(
+      (alias) => shape.where.mentions(alias) || (shape.limited && shape.order.mentions(alias)),
+    );
+    // A join that leaves rows out may do so because of what is joined here.
+    if (mentioned || !this.othersLoseNothing()) return undefined;
     const { kept } = shape;
     // The ids of the other tables are the same, whatever is joined to them.
-    if (kept !== undefined && ![...kept].some((column) => aliasOf(column) === source.alias)) return NO_ROWS;
+    if (kept !== undefined && ![...kept].some((column) => reached.includes(aliasOf(column)))) return NO_ROWS;
     if (!shape.plain) return undefined;
     const [on, ...others] = source.on ?? [];
     if (on?.exact !== true || others.length > 0 || on.equals.size > 0 || !decides(on, source, table)) return undefined;
@@ -175,6 +198,11 @@ class Places {
       this.shape.items.get(`${alias}.${databaseName.toLowerCase()}`),
     );
     return names.every((name) => name !== undefined) ? { group, key: primaryKey, names } : undefined;
+  }
+
+  /** Whether every row of the first table that WHERE lets through is in the result, whatever is joined to it. */
+  private othersLoseNothing(): boolean {
+    return this.shape.sources.every((source) => source.join === "from" || this.losesNothing(source));
   }
 
   /** Whether joining a table leaves out no row of the others. */

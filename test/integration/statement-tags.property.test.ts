@@ -108,6 +108,17 @@ const fans = fc.record({
         `${one} "player_fans_club" "j" ON "j"."playerId" = "p"."id" ${two} "club" "f" ON "f"."id" = "j"."clubId"`,
     ),
 });
+/** One that is joined to what is joined. */
+const farther = fc.record({
+  names: fc.constant(["id", "points"]),
+  alias: fc.constant("k"),
+  sql: fc
+    .tuple(join, join, fc.constantFrom("size", "town"))
+    .map(
+      ([one, two, column]) =>
+        `${one} "team" "g" ON "g"."id" = "p"."teamId" ${two} "club" "k" ON "k"."id" = "g"."${column}"`,
+    ),
+});
 const mates = fc.record({
   names: fc.constant(["id", "goals"]),
   alias: fc.constant("m"),
@@ -122,8 +133,8 @@ const fromPlayers = fc.tuple(
     names: ["id", "teamId", "clubId", "role", "goals"],
   }),
   fc
-    .oneof(fc.constant([]), fc.subarray([0, 1, 2, 3], { maxLength: 2 }))
-    .chain((at) => fc.tuple(...at.map((one) => [teams, clubs, fans, mates][one]!))),
+    .oneof(fc.constant([]), fc.subarray([0, 1, 2, 3, 4], { maxLength: 2 }))
+    .chain((at) => fc.tuple(...at.map((one) => [teams, clubs, fans, mates, farther][one]!))),
 );
 const fromTeams = fc.tuple(
   fc.constant({ from: '"team" "t"', alias: "t", keys: [["town"]], names: ["id", "town", "size"] }),
