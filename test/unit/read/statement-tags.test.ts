@@ -52,9 +52,19 @@ function tagsOf(
   expect([...new Set(revealed.map((tag) => tag.split("|")[0]))].every((one) => found.revealing.includes(one!))).toBe(
     true,
   );
-  return [named.join(" "), ...(found.revealing.length === 0 ? [] : [`-> ${revealed.join(" ")}`])].join(" ").trim();
+  const members = found.members.map(({ table, key }) => `members of ${table.group} by ${key.id}`);
+  return [
+    named.join(" "),
+    ...(revealed.length > 0 || (rows.length > 0 && found.members.length === 0 && found.revealing.length > 0)
+      ? [`-> ${revealed.join(" ")}`]
+      : []),
+    ...(members.length === 0 ? [] : [`(${members.join(", ")})`]),
+  ]
+    .join(" ")
+    .trim();
 }
 
+const BY_CHAIN = "shop|chain=7 (members of shop by chain)";
 const SHOP = '"s"."id" AS "s_id", "s"."chain" AS "s_chain", "s"."cityId" AS "s_cityId", "s"."townId" AS "s_townId"';
 const WARE = '"w"."id" AS "w_id", "w"."shopId" AS "w_shopId"';
 const CITY = '"c"."id" AS "c_id"';
@@ -80,12 +90,12 @@ describe("on what a statement depends", () => {
     [`SELECT ${SHOP} FROM "shop" "s" WHERE "s"."chain" IN (7, 8)`, "shop|chain=7 shop|chain=8 -> shop|id=1 shop|id=2"],
     [`SELECT ${SHOP} FROM "shop" "s" WHERE "s"."chain" = 7 AND "s"."size" = 1`, "shop|chain=7 -> shop|id=1 shop|id=2"],
     [`SELECT ${SHOP} FROM "shop" "s" WHERE "s"."chain" = 7 ORDER BY "s"."size"`, "shop|chain=7 -> shop|id=1 shop|id=2"],
-    // Rows that are not shown count as well.
-    [`SELECT ${SHOP} FROM "shop" "s" WHERE "s"."chain" = 7 LIMIT 1`, "shop|*"],
-    [`SELECT ${SHOP} FROM "shop" "s" WHERE "s"."chain" = 7 AND "s"."size" > 1`, "shop|*"],
-    [`SELECT ${SHOP} FROM "shop" "s" WHERE "s"."chain" = 7 AND "s"."cityId" = 1`, "shop|*"],
-    [`SELECT "s"."chain" AS "s_chain" FROM "shop" "s" WHERE "s"."chain" = 7`, "shop|*"],
-    [`SELECT COUNT(*) AS "cnt" FROM "shop" "s" WHERE "s"."chain" = 7`, "shop|*"],
+    // Rows that are not shown count as well: all of them are looked up.
+    [`SELECT ${SHOP} FROM "shop" "s" WHERE "s"."chain" = 7 LIMIT 1`, BY_CHAIN],
+    [`SELECT ${SHOP} FROM "shop" "s" WHERE "s"."chain" = 7 AND "s"."size" > 1`, BY_CHAIN],
+    [`SELECT ${SHOP} FROM "shop" "s" WHERE "s"."chain" = 7 AND "s"."cityId" = 1`, BY_CHAIN],
+    [`SELECT "s"."chain" AS "s_chain" FROM "shop" "s" WHERE "s"."chain" = 7`, BY_CHAIN],
+    [`SELECT COUNT(*) AS "cnt" FROM "shop" "s" WHERE "s"."chain" = 7`, BY_CHAIN],
     [`SELECT ${SHOP} FROM "shop" "s"`, "shop|*"],
     // What is joined, by the values of the rows that it is joined to.
     [`SELECT ${SHOP}, ${CITY} FROM "shop" "s" LEFT JOIN "city" "c" ON "c"."id" = "s"."cityId"`, "shop|* -> city|id=3"],
@@ -103,7 +113,7 @@ describe("on what a statement depends", () => {
     ],
     [
       `SELECT ${SHOP}, ${CITY} FROM "shop" "s" INNER JOIN "city" "c" ON "c"."id" = "s"."cityId" WHERE "s"."chain" = 7`,
-      "shop|* city|*",
+      "shop|chain=7 city|* (members of shop by chain)",
     ],
     [
       `SELECT ${SHOP}, ${CITY} FROM "shop" "s" LEFT JOIN "city" "c" ON "c"."id" = "s"."cityId" WHERE "c"."size" = 1`,
@@ -130,7 +140,7 @@ describe("on what a statement depends", () => {
     // What WHERE says of one side of a join holds for the other, unless the join is a matter of taste.
     [
       `SELECT "w"."price" AS "p" FROM "ware" "w" LEFT JOIN "shop" "s" ON "s"."id" = "w"."shopId" WHERE "s"."id" = 5`,
-      "ware|* shop|id=5",
+      "ware|shopId=5 shop|id=5 (members of ware by shopId)",
     ],
     [
       `SELECT ${WARE} FROM "ware" "w" LEFT JOIN "shop" "s" ON "s"."id" = "w"."id" WHERE "s"."id" = 5`,
