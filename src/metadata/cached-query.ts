@@ -11,6 +11,10 @@ export interface CachedQuery {
   readonly key: Key;
   /** What the key's columns are compared with, as the caller gave it. */
   readonly values: readonly unknown[];
+  /** The same as the database gets it, after transformers. */
+  readonly stored: readonly unknown[];
+  /** See {@link QueryShape.wide}. */
+  readonly wide: boolean;
   /** Tells it from every other query; see core/entry.ts. */
   readonly text: string;
   /** The tags that are known before the result is. */
@@ -50,15 +54,17 @@ export function cachedQuery(
     kind,
     key,
     values,
+    stored,
+    wide: shape.wide === true,
     text: text.length > LONGEST_TEXT ? digest(text) : text,
-    tags: [epochTag(model.group), ...dependencies(model, key, stored, shape), ...joined],
+    tags: [epochTag(model.group), ...dependencies(model, key, stored), ...joined],
   };
 }
 
-function dependencies(model: EntityModel, key: Key, stored: readonly unknown[], { wide }: QueryShape): readonly Tag[] {
+function dependencies(model: EntityModel, key: Key, stored: readonly unknown[]): readonly Tag[] {
   // Nothing but its sources says when a row of a view changes.
   if (model.sources !== undefined) return model.sources;
-  return [(wide === true ? undefined : keyTag(model.group, key, stored)) ?? anyRowTag(model.group)];
+  return [keyTag(model.group, key, stored) ?? anyRowTag(model.group)];
 }
 
 /** The tag of a key's values, or undefined where the database's equality is not known exactly. */

@@ -7,13 +7,16 @@ import type {
   SelectQueryBuilder,
 } from "typeorm";
 import { ALIAS, type RawRow, type RowCodec, type RowImage } from "../codec/row-codec";
+import type { Tag } from "../core/tag";
 import type { EntityModel } from "../metadata/entity-model";
+import { memberTags, type KeyMembers } from "./key-members";
 import { inScope } from "./read-scope";
 
 /** A result as the database gave it: what the caller gets, and the rows that it was made of. */
 export interface Loaded {
   readonly entities: readonly ObjectLiteral[];
   readonly rows: readonly RowImage[];
+  readonly memberTags: readonly Tag[];
 }
 
 /** How to load. */
@@ -21,6 +24,8 @@ export interface LoadOptions {
   readonly find: FindManyOptions<ObjectLiteral>;
   /** False where TypeORM would make no entities, as for `exists()`. */
   readonly listeners: boolean;
+  /** Rows whose tags are read first. */
+  readonly members: readonly KeyMembers[];
 }
 
 /** Loads as TypeORM's own find methods do, and tells load listeners of entities that were not loaded. */
@@ -28,23 +33,36 @@ export class EntityLoader {
   constructor(private readonly dataSource: DataSource) {}
 
   /** Runs the query that `find` would run with these options. */
-  load(manager: EntityManager, model: EntityModel, codec: RowCodec, { find, listeners }: LoadOptions): Promise<Loaded> {
+  load(
+    manager: EntityManager,
+    model: EntityModel,
+    codec: RowCodec,
+    { find, listeners, members }: LoadOptions,
+  ): Promise<Loaded> {
     return this.onPrimary(async (runner) => {
+      const tags = await memberTags(runner ?? manager, members);
       const query = manager.createQueryBuilder(model.metadata.target, ALIAS, runner).setFindOptions(uncached(find));
       let images: readonly RowImage[] | undefined;
       noteRows(query, (rows) => (images = rows.map((row) => codec.imageOf(row))));
       const { entities, raw } = await query.callListeners(listeners).getRawAndEntities<RawRow>();
       // Without an image, a row may have been changed since: it is used and not kept.
       const rows = raw.length === 0 ? [] : (images ?? raw.map(() => UNKNOWN));
-      return { entities, rows: model.sources === undefined ? rows : rowsOfView(rows, entities.length) };
+      const own = model.sources === undefined ? rows : rowsOfView(rows, entities.length);
+      return { entities, rows: own, memberTags: tags };
     });
   }
 
   /** Runs the query that `count` would run with these options. */
-  count(manager: EntityManager, model: EntityModel, find: FindManyOptions<ObjectLiteral>): Promise<number> {
-    return this.onPrimary((runner) =>
-      manager.createQueryBuilder(model.metadata.target, ALIAS, runner).setFindOptions(uncached(find)).getCount(),
-    );
+  count(
+    manager: EntityManager,
+    model: EntityModel,
+    { find, members }: Pick<LoadOptions, "find" | "members">,
+  ): Promise<{ readonly count: number; readonly memberTags: readonly Tag[] }> {
+    return this.onPrimary(async (runner) => {
+      const tags = await memberTags(runner ?? manager, members);
+      const query = manager.createQueryBuilder(model.metadata.target, ALIAS, runner).setFindOptions(uncached(find));
+      return { count: await query.getCount(), memberTags: tags };
+    });
   }
 
   /** Runs load listeners and subscribers on entities that were rebuilt, as TypeORM does after a load. */

@@ -6,7 +6,7 @@ import type { TableModel } from "../metadata/schema";
 
 /** All rows of a table that have one of these values of a declared key, whatever else is said of them. */
 export interface KeyMembers {
-  readonly table: TableModel;
+  readonly table: Pick<TableModel, "group" | "primaryKey" | "metadata">;
   readonly key: Key;
   readonly values: readonly (readonly unknown[])[];
 }
@@ -19,15 +19,21 @@ const MOST_MEMBERS = 100;
  * rows: who leaves them, or changes one, touches the tag of the row; who joins them touches that of the values. That only holds if the
  * query is sent after this: a row that leaves between the two is still a member then.
  */
-export async function memberTags(runner: QueryRunner, members: readonly KeyMembers[]): Promise<readonly Tag[]> {
+export async function memberTags(
+  runner: Pick<QueryRunner, "query">,
+  members: readonly KeyMembers[],
+): Promise<readonly Tag[]> {
   const tags: Tag[] = [];
   for (const one of members) tags.push(...((await tagsOf(runner, one)) ?? [anyRowTag(one.table.group)]));
   return tags;
 }
 
-async function tagsOf(runner: QueryRunner, { table, key, values }: KeyMembers): Promise<readonly Tag[] | undefined> {
-  const { driver } = runner.connection;
+async function tagsOf(
+  runner: Pick<QueryRunner, "query">,
+  { table, key, values }: KeyMembers,
+): Promise<readonly Tag[] | undefined> {
   const { primaryKey, group, metadata } = table;
+  const { driver } = metadata.connection;
   if (primaryKey === undefined) return undefined;
   if (values.length === 0) return [];
   const parameters = values.flat();

@@ -1,5 +1,6 @@
 import type { EntityManager, FindManyOptions, ObjectLiteral } from "typeorm";
 import { payloadOf, type RowCodec } from "../codec/row-codec";
+import type { Tag } from "../core/tag";
 import { KeyBuilderError } from "../errors";
 import type { BypassReason } from "../events";
 import { entryKey, type CachedQuery } from "../metadata/cached-query";
@@ -9,7 +10,7 @@ import type { EntityLoader, Loaded, LoadOptions } from "./entity-loader";
 import type { EntryReader, Looked } from "./entry-reader";
 import type { ExplainedEntry } from "./explain";
 import { rowsByQuery, sorted, withIds } from "./multi-get";
-import { fillOf, needsRowTags, textsOf, type KeyedQuery } from "./row-fill";
+import { fillOf, membersOf, needsRowTags, textsOf, type KeyedQuery } from "./row-fill";
 import { SharedLoads, type Outcome, type SharedLoadsOptions } from "./shared-loads";
 
 /** What reads need of the cache around them. */
@@ -32,13 +33,18 @@ export interface ReadCall {
 /** Entities, and for a negative answer none. */
 export type ReadResult = readonly ObjectLiteral[];
 
+interface Counted {
+  readonly count: number;
+  readonly memberTags: readonly Tag[];
+}
+
 /**
  * Cache-aside reads: ask the store, else the database, and fill; see docs/architecture.md, "The way of a read". Every method
  * returns a bypass reason if the cache cannot take part; the caller then asks TypeORM.
  */
 export class ReadThrough {
   private readonly loads: SharedLoads<Loaded>;
-  private readonly counts: SharedLoads<number>;
+  private readonly counts: SharedLoads<Counted>;
 
   constructor(private readonly options: ReadThroughOptions) {
     this.loads = new SharedLoads(options.sharing);
@@ -76,10 +82,11 @@ export class ReadThrough {
     const ttl = read.ttl ?? model.settings.ttl;
     const { value } = await this.counts.run(
       looked.missed,
-      () => this.options.loader.count(manager, model, options),
-      (count) => looked.missed.map((one) => ({ ...one, fill: { payload: String(count), rowTags: [], ttl } })),
+      () => this.options.loader.count(manager, model, { find: options, members: looked.missed.flatMap(membersOf) }),
+      ({ count, memberTags }) =>
+        looked.missed.map((one) => ({ ...one, fill: { payload: String(count), rowTags: memberTags, ttl } })),
     );
-    return value;
+    return value.count;
   }
 
   /** Where a read stands, without counting anything. */
@@ -128,15 +135,16 @@ export class ReadThrough {
           missed.map(({ query }) => query.values[0]),
         )
       : limited(options, missed[0]!.query);
-    const load: LoadOptions = { find, listeners };
+    const load: LoadOptions = { find, listeners, members: missed.flatMap(membersOf) };
     return this.loads.run(
       missed,
       () => this.options.loader.load(manager, model, codec, load),
-      ({ rows }): readonly Outcome[] => {
+      ({ rows, memberTags }): readonly Outcome[] => {
         const answers = read.multiple ? rowsByQuery(model, missed, rows) : [rows];
         return missed.map((one, index) => ({
           ...one,
-          fill: answers === undefined ? "ambiguous" : fillOf({ ...one, rows: answers[index] ?? [] }, read.ttl),
+          fill:
+            answers === undefined ? "ambiguous" : fillOf({ ...one, memberTags, rows: answers[index] ?? [] }, read.ttl),
         }));
       },
     );

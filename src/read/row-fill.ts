@@ -4,6 +4,7 @@ import type { UnfilledReason } from "../events";
 import { keyTag, type CachedQuery } from "../metadata/cached-query";
 import type { EntityModel } from "../metadata/entity-model";
 import type { Fill, Lookup } from "./filler";
+import type { KeyMembers } from "./key-members";
 
 /** The lookup of a query by a key. */
 export interface KeyedQuery extends Lookup {
@@ -12,7 +13,11 @@ export interface KeyedQuery extends Lookup {
 }
 
 /** A query and the rows that the database answered it with. */
-export type AnsweredQuery = KeyedQuery & { readonly rows: readonly RowImage[] };
+export type AnsweredQuery = KeyedQuery & {
+  readonly rows: readonly RowImage[];
+  /** The tags of all rows that have the values of the key; of a query that shows them all, of none. */
+  readonly memberTags: readonly Tag[];
+};
 
 /** More returned rows than this, and an entry depends on every row write of the table instead. */
 const MOST_ROW_TAGS = 100;
@@ -46,12 +51,18 @@ export function textsOf(rows: readonly RowImage[]): string[] | undefined {
 
 /** Whether an entry depends on the rows it returns, beyond the tags that its query names. */
 export function needsRowTags(model: EntityModel, query: CachedQuery): boolean {
-  if (model.sources !== undefined || query.kind === "count") return false;
-  return query.key !== model.primaryKey && !query.tags.includes(anyRowTag(model.group));
+  if (model.sources !== undefined || query.tags.includes(anyRowTag(model.group))) return false;
+  return query.wide || (query.kind !== "count" && query.key !== model.primaryKey);
 }
 
-function rowTagsOf({ model, revealing, rows }: AnsweredQuery): readonly Tag[] {
+/** The rows whose tags must be read before a query is sent, because it may look at rows that it does not show. */
+export function membersOf({ model, query, revealing }: KeyedQuery): readonly KeyMembers[] {
+  return query.wide && revealing.length > 0 ? [{ table: model, key: query.key, values: [query.stored] }] : [];
+}
+
+function rowTagsOf({ model, query, revealing, rows, memberTags }: AnsweredQuery): readonly Tag[] {
   if (revealing.length === 0) return [];
+  if (query.wide) return memberTags;
   const { group, primaryKey } = model;
   if (rows.length > MOST_ROW_TAGS) return [anyRowTag(group)];
   return [...new Set(rows.map((row) => keyTag(group, primaryKey, row.primaryKey) ?? anyRowTag(group)))];
