@@ -1,4 +1,4 @@
-import type { DataSource, FindManyOptions, ObjectLiteral } from "typeorm";
+import type { DataSource, EntityTarget, FindManyOptions, ObjectLiteral } from "typeorm";
 import type { RowCodec } from "../codec/row-codec";
 import type { BypassReason, CacheReporter } from "../events";
 import type { EntityModel } from "../metadata/entity-model";
@@ -10,11 +10,12 @@ import type { SqlAnalyzer } from "../sql/statement";
 import type { Store } from "../store/store";
 import type { History } from "../telemetry/history";
 import { cacheableQuery } from "./cacheable-query";
-import { setReader } from "./cached-repository";
+import { CachedRepository, setReader } from "./cached-repository";
 import { EntityLoader } from "./entity-loader";
 import { EntryReader } from "./entry-reader";
 import { explainBypass, explainEntries, type ExplainedEntry } from "./explain";
 import { Filler } from "./filler";
+import { hookManager } from "./manager-hook";
 import { inScope } from "./read-scope";
 import { ReadThrough } from "./read-through";
 import { hookSelects } from "./select-hook";
@@ -88,7 +89,21 @@ export class Reads {
       closedFor,
       onPrimary: (run, given) => this.loader.onPrimary((runner) => run(runner ?? given)),
     });
-    return hookSelects(dataSource, statements);
+    const undo = [hookSelects(dataSource, statements)];
+    if (options.transparent === true) {
+      const repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
+      const repositoryOf = (target: EntityTarget<ObjectLiteral>) => {
+        const model = schema.modelOf(target);
+        if (model === undefined) return undefined;
+        const known = repositories.get(model) ?? new CachedRepository(model.metadata.target, dataSource.manager);
+        repositories.set(model, known);
+        return known;
+      };
+      undo.push(hookManager(dataSource.manager, repositoryOf));
+    }
+    return () => {
+      for (const step of undo) step();
+    };
   }
 
   /** See {@link CoherentCache.explain}. */

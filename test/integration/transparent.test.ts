@@ -98,6 +98,18 @@ describeEachDatabase("transparent", (database) => {
       expect(sent.selects).toEqual([]);
     });
 
+    it("by key, if that says it all", async () => {
+      const keys: string[] = [];
+      const stop = cache.on("fill", ({ key }) => keys.push(key));
+      await expectServed((from) => from.getRepository(Author).findOneBy({ id: 2 }));
+      await expectServed((from) => from.manager.existsBy(Author, { name: "Cay" }));
+      stop();
+      expect(keys).toEqual([
+        expect.stringMatching(/^Author@.* row id=2$/),
+        expect.stringMatching(/^Author@.* row name=/),
+      ]);
+    });
+
     it("active record", async () => {
       const read = (from: DataSource) => {
         Note.useDataSource(from);
