@@ -34,7 +34,11 @@ module.exports = {
       globalSetup: "<rootDir>/test/support/setup-redis.mjs",
     }),
     onEveryDatabase("typeorm-1", {}),
-    onEveryDatabase("typeorm-0.3", { "^typeorm$": "typeorm-0.3", "^typeorm/(.*)$": "typeorm-0.3/$1" }),
+    {
+      ...onEveryDatabase("typeorm-0.3", { "^typeorm$": "typeorm-0.3", "^typeorm/(.*)$": "typeorm-0.3/$1" }),
+      // Minutes of waiting, in which TypeORM has no part.
+      testPathIgnorePatterns: ["/node_modules/", "/faults/near-torture"],
+    },
     project("package", ["package"], {}),
   ],
 };

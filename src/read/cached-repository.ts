@@ -11,7 +11,7 @@ import {
 import type { BypassReason, CacheReporter } from "../events";
 import type { EntityModel } from "../metadata/entity-model";
 import { cacheableQuery, type ReadKind } from "./cacheable-query";
-import { inScope } from "./read-scope";
+import { currentScope, inScope } from "./read-scope";
 import type { ReadCall, ReadThrough } from "./read-through";
 
 /** What a repository finds its cache by. */
@@ -20,6 +20,8 @@ export interface Reader {
   readonly reporter: CacheReporter;
   /** Undefined for an entity that is not cached. */
   readonly modelOf: (target: Repository<ObjectLiteral>["target"]) => EntityModel | undefined;
+  /** Whether TypeORM's own methods look here first. */
+  readonly transparent: boolean;
   /** Why nothing may be served right now. */
   readonly closedFor: () => BypassReason | undefined;
 }
@@ -164,7 +166,8 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     const found = typeof plan === "string" ? plan : await byKey(plan.readThrough, plan.call);
     if (typeof found !== "string") return found;
     this.bypass(method, found);
-    return inScope({ cached: false }, typeorm);
+    const isOffered = currentScope().cached ?? readerOf(this.manager)?.transparent ?? false;
+    return isOffered ? inScope({ cached: false }, typeorm) : typeorm();
   }
 
   private statements<Result>(method: string, typeorm: () => Promise<Result>): Promise<Result> {

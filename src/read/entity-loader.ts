@@ -10,7 +10,7 @@ import { ALIAS, type RawRow, type RowCodec, type RowImage } from "../codec/row-c
 import type { Tag } from "../core/tag";
 import type { EntityModel } from "../metadata/entity-model";
 import { memberTags, type KeyMembers } from "./key-members";
-import { inScope } from "./read-scope";
+import { currentScope, inScope } from "./read-scope";
 
 /** A result as the database gave it: what the caller gets, and the rows that it was made of. */
 export interface Loaded {
@@ -30,7 +30,11 @@ export interface LoadOptions {
 
 /** Loads as TypeORM's own find methods do, and tells load listeners of entities that were not loaded. */
 export class EntityLoader {
-  constructor(private readonly dataSource: DataSource) {}
+  /** @param transparent whether the SELECTs that are sent here would be cached if nobody said otherwise */
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly transparent: boolean,
+  ) {}
 
   /** Runs the query that `find` would run with these options. */
   load(
@@ -80,7 +84,8 @@ export class EntityLoader {
   async onPrimary<Result>(run: (runner: QueryRunner | undefined) => Promise<Result>): Promise<Result> {
     const runner = "replication" in this.dataSource.options ? this.dataSource.createQueryRunner("master") : undefined;
     try {
-      return await inScope({ cached: false }, () => run(runner));
+      const isOffered = currentScope().cached ?? this.transparent;
+      return isOffered ? await inScope({ cached: false }, () => run(runner)) : await run(runner);
     } finally {
       await runner?.release();
     }

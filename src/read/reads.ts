@@ -57,7 +57,7 @@ export class Reads {
     const entries = new EntryReader({ store, filler, reporter, logger });
     this.entries = entries;
     this.sharing = { filler, transactions, guarded: (operation, call) => entries.guarded(operation, call) };
-    this.loader = new EntityLoader(dataSource);
+    this.loader = new EntityLoader(dataSource, options.options.transparent === true);
     this.readThrough = new ReadThrough({ namespace, entries, sharing: this.sharing, loader: this.loader, codecOf });
   }
 
@@ -72,6 +72,7 @@ export class Reads {
       readThrough: this.readThrough,
       reporter,
       modelOf: (target) => schema.modelOf(target),
+      transparent: options.transparent === true,
       closedFor,
     });
     const statements = new StatementCache({

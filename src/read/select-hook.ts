@@ -1,6 +1,6 @@
 import type { DataSource, EntityMetadata, QueryRunner } from "typeorm";
 import type { RawRow } from "../codec/row-codec";
-import { currentScope, inScope } from "./read-scope";
+import { currentScope, endScopes, inScope } from "./read-scope";
 
 /** One SELECT of TypeORM's, about to be sent. */
 export interface Select {
@@ -16,6 +16,8 @@ export interface Select {
 
 /** Takes the place of the database. */
 export interface SelectInterceptor {
+  /** Whether SELECTs are cached of which nobody has said that they should be. */
+  readonly transparent: boolean;
   /** The rows of a SELECT that TypeORM sends on a query runner of its own; undefined to have it sent. */
   rowsOf(select: Select, runner: QueryRunner): Promise<readonly RawRow[] | undefined>;
 }
@@ -60,6 +62,7 @@ export function hookSelects(dataSource: DataSource, interceptor: SelectIntercept
     if (hook.users > 0) return;
     hooked.delete(prototype);
     hook.undo();
+    if (hooked.size === 0) endScopes();
   };
 }
 
@@ -78,8 +81,12 @@ function patch(prototype: SelectPrototype): () => void {
 /** These have other query builders load for them, which know neither what `.cache(...)` said nor whose query runner it is. */
 function nesting<Result>(execute: Execute<Result>): Execute<Result> {
   return function (runner) {
-    if (interceptorOf(this) === undefined) return execute.call(this, runner);
+    const interceptor = interceptorOf(this);
     const { cache, cacheDuration } = this.expressionMap;
+    // A scope has its price, and those who want no cache do not pay it.
+    if (interceptor === undefined || (cache !== true && !(currentScope().cached ?? interceptor.transparent))) {
+      return execute.call(this, runner);
+    }
     return inScope(
       {
         runner: { used: runner, own: isOwn(this, runner) },

@@ -57,14 +57,17 @@ interface Loaded {
 export class StatementCache implements SelectInterceptor {
   private readonly loads: SharedLoads<Loaded>;
 
+  readonly transparent: boolean;
+
   constructor(private readonly options: StatementCacheOptions) {
+    this.transparent = options.transparent;
     this.loads = new SharedLoads(options.sharing);
   }
 
   async rowsOf(select: Select, runner: QueryRunner): Promise<readonly RawRow[] | undefined> {
     const scope = currentScope();
     const { cache } = select.expressionMap;
-    const offered = scope.cached ?? this.options.transparent;
+    const offered = scope.cached ?? this.transparent;
     // What nobody asked to be cached, and is not, is no event.
     if (cache !== true && !offered) return undefined;
     const asked = cache === false ? "cache-off" : this.lookupOf(select, runner, scope);
