@@ -26,6 +26,8 @@ const onEveryDatabase = (displayName, moduleNameMapper) =>
 
 module.exports = {
   maxWorkers: 2,
+  // What earlier files have left behind makes later ones slow: a worker that has grown is replaced.
+  workerIdleMemoryLimit: "500MB",
   testTimeout: 30_000,
   reporters: ["default", "<rootDir>/test/support/report.js"],
   projects: [
