@@ -20,7 +20,7 @@ import { nearSettingsOf } from "./metadata/near-settings";
 import { NearStore } from "./near-cache/near-store";
 import type { Explanation, ResolvedOptions } from "./options";
 import { cacheableQuery } from "./read/cacheable-query";
-import { CachedRepository } from "./read/cached-repository";
+import type { CachedRepository } from "./read/cached-repository";
 import { Reads, type ExplainedMethod } from "./read/reads";
 import { SqlAnalyzer } from "./sql/statement";
 import type { Store, StoreContext } from "./store/store";
@@ -48,7 +48,6 @@ export class CoherentCache {
   private closing: Promise<void> | undefined;
   private readonly reporter = new CacheReporter();
   private readonly codecs = new Map<EntityModel, RowCodec>();
-  private readonly repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
   private readonly hub: ChangeHub;
   private readonly store: Store;
   private readonly pending: PendingInvalidations;
@@ -149,10 +148,7 @@ export class CoherentCache {
    * const products = cache.repository(Product);
    */
   repository<Entity extends ObjectLiteral>(target: EntityTarget<Entity>): CachedRepository<Entity> {
-    const model = this.modelOf(target);
-    const known = this.repositories.get(model) ?? new CachedRepository(model.metadata.target, this.dataSource.manager);
-    this.repositories.set(model, known);
-    return known as unknown as CachedRepository<Entity>;
+    return this.reads.repository(this.modelOf(target)) as unknown as CachedRepository<Entity>;
   }
 
   /**

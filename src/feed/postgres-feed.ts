@@ -3,7 +3,7 @@ import { CacheConfigError } from "../errors";
 import { BackingOff } from "./backing-off";
 import type { ChangeFeed, ChangeSink, WatchedTable } from "./change-feed";
 import { decodeMessage } from "./change-message";
-import { notifyChannel, triggersOf, type TableTriggers } from "./postgres-triggers";
+import { notifyChannel, quoted, triggersOf, type TableTriggers } from "./postgres-triggers";
 
 /** What the feed needs of a client of pg. */
 export interface PostgresClient {
@@ -204,11 +204,7 @@ async function lookedUp(
     const { rows } = await client.query(
       `SELECT n.nspname AS schema, c.relkind = 'p' AS partitioned FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE c.oid = to_regclass($1)`,
-      [
-        [table.schema, table.name]
-          .flatMap((part) => (part === undefined ? [] : `"${part.replaceAll('"', '""')}"`))
-          .join("."),
-      ],
+      [[table.schema, table.name].flatMap((part) => (part === undefined ? [] : quoted(part))).join(".")],
     );
     const [place] = rows;
     if (place === undefined) throw invalid(`there is no table ${table.path}. Run the migrations first`);
@@ -217,10 +213,7 @@ async function lookedUp(
       `SELECT obj_description(p.oid, 'pg_proc') AS comment, (SELECT count(*)::int FROM pg_trigger t WHERE t.tgfoid = p.oid
          AND t.tgrelid = to_regclass($2) AND t.tgenabled <> 'D') AS count
        FROM pg_proc p WHERE p.oid = to_regproc($1)`,
-      [
-        triggers.functionName,
-        `"${String(place["schema"]).replaceAll('"', '""')}"."${table.name.replaceAll('"', '""')}"`,
-      ],
+      [triggers.functionName, `${quoted(String(place["schema"]))}.${quoted(table.name)}`],
     );
     const expected = place["partitioned"] === true ? 2 : 4;
     const isThere = known[0]?.["comment"] === `typeorm-coherent ${triggers.version}` && known[0]["count"] === expected;

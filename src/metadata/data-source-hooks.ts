@@ -11,6 +11,12 @@ export interface DataSourceHooks {
   readonly onDestroy: () => Promise<void>;
 }
 
+/** The data source of what TypeORM made for one: 1.x calls it dataSource, 0.3 connection. */
+export function dataSourceOf(owner: object): DataSource | undefined {
+  const { dataSource, connection } = owner as { readonly dataSource?: DataSource; readonly connection?: DataSource };
+  return dataSource ?? connection;
+}
+
 /** @returns a function that takes the hooks away */
 export function hookDataSource(dataSource: DataSource, hooks: DataSourceHooks): () => void {
   const hooked = dataSource as unknown as Record<"buildMetadatas" | "destroy", () => Promise<void>>;

@@ -9,6 +9,7 @@ import {
   type ObjectLiteral,
 } from "typeorm";
 import type { BypassReason, CacheReporter } from "../events";
+import { dataSourceOf } from "../metadata/data-source-hooks";
 import type { EntityModel } from "../metadata/entity-model";
 import { cacheableQuery, type ReadKind } from "./cacheable-query";
 import { currentScope, inScope } from "./read-scope";
@@ -204,9 +205,7 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
 type Where<Entity> = FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[];
 type NumericColumn<Entity extends ObjectLiteral> = Parameters<Repository<Entity>["sum"]>[0];
 
-/** TypeORM 1.x calls it dataSource, 0.3 connection. */
 function readerOf(manager: EntityManager): Reader | undefined {
-  const { dataSource, connection } = manager as unknown as { dataSource?: DataSource; connection?: DataSource };
-  const found = dataSource ?? connection;
+  const found = dataSourceOf(manager);
   return found === undefined ? undefined : readers.get(found);
 }

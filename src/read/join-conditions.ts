@@ -1,15 +1,21 @@
 import type { Alternative, ColumnName } from "../sql/conditions";
-import type { SelectSource } from "../sql/select-shape";
+import type { SelectShape, SelectSource } from "../sql/select-shape";
 import type { Operand } from "../sql/token-reader";
+
+const BOUND = new WeakMap<SelectShape, readonly ReadonlyMap<ColumnName, Operand>[]>();
+
+/** For each alternative of WHERE, what it binds; the same for every read with the text, whatever its parameters. */
+export function boundBy(shape: SelectShape): readonly ReadonlyMap<ColumnName, Operand>[] {
+  const known = BOUND.get(shape) ?? shape.where.alternatives.map((one) => closure(one, shape.sources));
+  BOUND.set(shape, known);
+  return known;
+}
 
 /**
  * What WHERE says, carried over joins. Where it binds a column of a table, it leaves out rows that were joined to nothing, so that
  * the condition of the join holds. Where only a left join binds it, that says nothing of the other side.
  */
-export function closure(
-  { equals, pairs }: Alternative,
-  sources: readonly SelectSource[],
-): ReadonlyMap<ColumnName, Operand> {
+function closure({ equals, pairs }: Alternative, sources: readonly SelectSource[]): ReadonlyMap<ColumnName, Operand> {
   const found = new Map(equals);
   const joins = sources.map(({ alias, join, on }) => ({ alias, join, pairs: on?.length === 1 ? on[0]!.pairs : [] }));
   const certain = [...pairs, ...joins.flatMap((one) => (one.join === "left" ? [] : one.pairs))];

@@ -50,6 +50,8 @@ export class Reads {
   private readonly entries: EntryReader;
   private readonly loader: EntityLoader;
   private readonly readThrough: ReadThrough;
+  private readonly transparent: boolean;
+  private readonly repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
 
   constructor(private readonly options: ReadsOptions) {
     const { store, namespace, reporter, logger, tagTtl, transactions, dataSource, codecOf } = options;
@@ -57,8 +59,17 @@ export class Reads {
     const entries = new EntryReader({ store, filler, reporter, logger });
     this.entries = entries;
     this.sharing = { filler, transactions, guarded: (operation, call) => entries.guarded(operation, call) };
-    this.loader = new EntityLoader(dataSource, options.options.transparent === true);
+    this.transparent = options.options.transparent === true;
+    this.loader = new EntityLoader(dataSource, this.transparent);
     this.readThrough = new ReadThrough({ namespace, entries, sharing: this.sharing, loader: this.loader, codecOf });
+  }
+
+  /** The one repository of an entity that reads through the cache. */
+  repository(model: EntityModel): CachedRepository<ObjectLiteral> {
+    const known =
+      this.repositories.get(model) ?? new CachedRepository(model.metadata.target, this.options.dataSource.manager);
+    this.repositories.set(model, known);
+    return known;
   }
 
   /**
@@ -68,11 +79,12 @@ export class Reads {
    */
   attach(schema: Schema): () => void {
     const { dataSource, analyzer, reporter, closedFor, options } = this.options;
+    const { transparent } = this;
     setReader(dataSource, {
       readThrough: this.readThrough,
       reporter,
       modelOf: (target) => schema.modelOf(target),
-      transparent: options.transparent === true,
+      transparent,
       closedFor,
     });
     const statements = new StatementCache({
@@ -85,20 +97,16 @@ export class Reads {
       entries: this.entries,
       sharing: this.sharing,
       reporter,
-      transparent: options.transparent === true,
+      transparent,
       settings: defaultSettings(options),
       closedFor,
       onPrimary: (run, given) => this.loader.onPrimary((runner) => run(runner ?? given)),
     });
     const undo = [hookSelects(dataSource, statements)];
-    if (options.transparent === true) {
-      const repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
+    if (transparent) {
       const repositoryOf = (target: EntityTarget<ObjectLiteral>) => {
         const model = schema.modelOf(target);
-        if (model === undefined) return undefined;
-        const known = repositories.get(model) ?? new CachedRepository(model.metadata.target, dataSource.manager);
-        repositories.set(model, known);
-        return known;
+        return model && this.repository(model);
       };
       undo.push(hookManager(dataSource.manager, repositoryOf));
     }

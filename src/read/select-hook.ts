@@ -1,5 +1,6 @@
 import type { DataSource, EntityMetadata, QueryRunner } from "typeorm";
 import type { RawRow } from "../codec/row-codec";
+import { dataSourceOf } from "../metadata/data-source-hooks";
 import { currentScope, endScopes, inScope } from "./read-scope";
 
 /** One SELECT of TypeORM's, about to be sent. */
@@ -25,9 +26,6 @@ export interface SelectInterceptor {
 interface SelectInternals extends Select {
   /** The caller's, if he gave one. */
   readonly queryRunner?: QueryRunner;
-  /** Of TypeORM 1.x; 0.3 calls it connection. */
-  readonly dataSource?: DataSource;
-  readonly connection?: DataSource;
 }
 
 type Execute<Result> = (this: SelectInternals, runner: QueryRunner) => Promise<Result>;
@@ -103,7 +101,7 @@ function isOwn(select: SelectInternals, used: QueryRunner): boolean {
   return runner?.used === used ? runner.own : used !== select.queryRunner;
 }
 
-function interceptorOf({ dataSource, connection }: SelectInternals): SelectInterceptor | undefined {
-  const found = dataSource ?? connection;
+function interceptorOf(select: SelectInternals): SelectInterceptor | undefined {
+  const found = dataSourceOf(select);
   return found === undefined ? undefined : interceptors.get(found);
 }

@@ -7,7 +7,7 @@ import type { Alternative } from "../sql/conditions";
 import type { SelectShape, SelectSource } from "../sql/select-shape";
 import type { SelectText } from "../sql/select-text";
 import type { Operand } from "../sql/token-reader";
-import { aliasOf, closure, nameOf, partnersOf, reachedFrom } from "./join-conditions";
+import { aliasOf, boundBy, nameOf, partnersOf, reachedFrom } from "./join-conditions";
 import type { KeyMembers } from "./key-members";
 
 /** On what the result of a SELECT depends. */
@@ -247,8 +247,8 @@ class Places {
    */
   private valuesOf({ alias, on }: SelectSource, key: Key): readonly (readonly unknown[])[] | undefined {
     const found: (readonly unknown[])[] = [];
-    for (const alternative of this.shape.where.alternatives) {
-      const equals = new Map([...(on?.length === 1 ? on[0]!.equals : []), ...closure(alternative, this.shape.sources)]);
+    for (const bound of boundBy(this.shape)) {
+      const equals = new Map([...(on?.length === 1 ? on[0]!.equals : []), ...bound]);
       const values = key.columns.map(({ databaseName }) => {
         const operand = equals.get(`${alias}.${databaseName.toLowerCase()}`);
         return operand === undefined ? undefined : { value: this.valueOf(operand) };

@@ -42,7 +42,7 @@ export class SelectAnalyzer {
 /** Reads one query. */
 export function selectText(sql: string, dialect: Dialect): SelectText {
   const tokens = tokenize(sql, dialect);
-  const { relations, unclear, changing } = viewQuery(sql, dialect);
+  const { relations, unclear, changing } = viewQuery(sql, dialect, tokens);
   const refusal = refusalOf(tokens, dialect, changing, unclear);
   return { relations, refusal, shape: tokens === undefined ? undefined : selectShape(tokens) };
 }

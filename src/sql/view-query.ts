@@ -18,8 +18,7 @@ export interface ViewQuery {
 export const NOT_UNDERSTOOD = "is not understood";
 
 /** Reads the SQL of a view: rather too many tables, and rather unclear, than one table too few. */
-export function viewQuery(sql: string, dialect: Dialect): ViewQuery {
-  const tokens = tokenize(sql, dialect);
+export function viewQuery(sql: string, dialect: Dialect, tokens = tokenize(sql, dialect)): ViewQuery {
   if (tokens === undefined) return { names: new Set(), relations: [], unclear: NOT_UNDERSTOOD, changing: undefined };
   const scanner = new RelationScanner(tokens, dialect);
   scanner.scan();

@@ -1,8 +1,7 @@
-import { Column, DataSource, Entity, ManyToOne, PrimaryColumn, PrimaryGeneratedColumn } from "typeorm";
+import { Column, DataSource, Entity, PrimaryColumn } from "typeorm";
 import {
   attachCache,
   Cached,
-  CacheKey,
   MemoryStore,
   type CacheOptions,
   type CoherentCache,
@@ -10,30 +9,8 @@ import {
   type InvalidatedEvent,
 } from "typeorm-coherent";
 import { describeEachDatabase } from "../support/databases";
+import { Mark, Offer, Shop } from "../support/entities/shop-of-feeds";
 import { until } from "../support/redis-server";
-
-@Entity()
-@Cached()
-class Shop {
-  @PrimaryColumn() id!: number;
-  @CacheKey() @Column({ length: 10 }) name!: string;
-}
-
-@Entity()
-@Cached()
-class Offer {
-  @PrimaryGeneratedColumn() id!: number;
-  @ManyToOne(() => Shop, { onDelete: "CASCADE" }) shop!: Shop;
-  @CacheKey() @Column({ nullable: true, type: "int" }) shopId!: number | null;
-  @Column({ default: 0 }) price!: number;
-}
-
-/** Written to tell that everything before has come in. */
-@Entity()
-@Cached()
-class Mark {
-  @PrimaryColumn() id!: number;
-}
 
 @Entity("Odd table")
 @Cached()

@@ -1,9 +1,8 @@
 import { Client } from "pg";
-import { Column, DataSource, Entity, ManyToOne, PrimaryColumn, PrimaryGeneratedColumn } from "typeorm";
+import { Column, DataSource, Entity, PrimaryColumn } from "typeorm";
 import {
   attachCache,
   Cached,
-  CacheKey,
   MemoryStore,
   PostgresFeed,
   type CacheOptions,
@@ -12,31 +11,9 @@ import {
   type InvalidatedEvent,
 } from "typeorm-coherent";
 import { databases } from "../support/databases";
+import { Mark, Offer, Shop } from "../support/entities/shop-of-feeds";
 import { until } from "../support/redis-server";
 import { tcpSwitch } from "../support/tcp-switch";
-
-@Entity()
-@Cached()
-class Shop {
-  @PrimaryColumn() id!: number;
-  @CacheKey() @Column({ length: 10 }) name!: string;
-}
-
-@Entity()
-@Cached()
-class Offer {
-  @PrimaryGeneratedColumn() id!: number;
-  @ManyToOne(() => Shop, { onDelete: "CASCADE" }) shop!: Shop;
-  @CacheKey() @Column({ nullable: true, type: "int" }) shopId!: number | null;
-  @Column({ default: 0 }) price!: number;
-}
-
-/** Written to tell that everything before has come in. */
-@Entity()
-@Cached()
-class Mark {
-  @PrimaryColumn() id!: number;
-}
 
 /** With names that must be quoted. */
 @Entity("Odd table")
