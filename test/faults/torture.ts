@@ -94,8 +94,8 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
  */
 const PLACE = {
   sqlite: { file: true, enableWAL: true, timeout: 250, busyTimeout: 250 },
-  postgres: { poolSize: 5 },
-  mariadb: { poolSize: 5 },
+  postgres: {},
+  mariadb: {},
 };
 
 /**

@@ -71,6 +71,10 @@ export function describeEachDatabase(name: string, block: (database: TestDatabas
 }
 
 type Settings = Record<string, unknown>;
+
+/** Several workers, data sources and other programs share a server, which has a hundred connections at most by default. */
+const POOL = { poolSize: 5 };
+
 /** Where a fresh, empty place is, and how it goes away. */
 type Place = { settings: Settings; remove: () => Promise<void> };
 
@@ -137,7 +141,7 @@ function postgres(): TestDatabase | undefined {
     const extra = { options: `-c search_path=${schema} -c synchronous_commit=off` };
     // Extensions belong to one schema, and all tests share a database; gen_random_uuid() is there without.
     const uuids = { uuidExtension: "pgcrypto", installExtensions: false };
-    return { settings: { ...settings, ...uuids, extra }, remove: () => run(`DROP SCHEMA ${schema} CASCADE`) };
+    return { settings: { ...settings, ...uuids, ...POOL, extra }, remove: () => run(`DROP SCHEMA ${schema} CASCADE`) };
   });
 }
 
@@ -158,7 +162,7 @@ function mariadb(): TestDatabase | undefined {
     const database = uniqueName(server.database);
     await run(`CREATE DATABASE ${database} CHARACTER SET utf8mb4`);
     const socketPath = searchParams.get("socketPath");
-    const settings = { type: "mariadb", ...server, database, ...(socketPath === null ? {} : { socketPath }) };
+    const settings = { type: "mariadb", ...server, ...POOL, database, ...(socketPath === null ? {} : { socketPath }) };
     return { settings, remove: () => run(`DROP DATABASE ${database}`) };
   });
 }
