@@ -124,6 +124,7 @@ export class CoherentCache {
       logger,
       history: new History(reporter),
       tagTtl,
+      lockTtl,
       transactions,
       closedFor: () => this.closedFor(),
       options: resolved.options,

@@ -43,7 +43,9 @@ export type UnfilledReason =
   /** Negative entries are off. */
   | "negative-off"
   /** More rows than the key allows, or other ones: the table does not keep to what the entity says of it. */
-  | "ambiguous";
+  | "ambiguous"
+  /** A load in the background failed; whoever reads it next sees why. */
+  | "failed";
 
 /** What happened, by name; see {@link CacheEvents} for what each carries. */
 export interface CacheEvents {
@@ -56,6 +58,8 @@ export interface CacheEvents {
   invalidate: { readonly tags: readonly string[]; readonly cause: string };
   writeThrough: { readonly entity: string; readonly key: string };
   storeError: { readonly operation: string; readonly error: unknown };
+  /** An entry that is stale was served, as `staleWhileRevalidate` says; instead of `hit`. Its age is in milliseconds. */
+  staleHit: { readonly entity: string; readonly key: string; readonly age: number };
   /** A hit that came from a copy in this process; besides `hit`. */
   nearHit: { readonly mode: "verify" | "trust" };
   /** A process that shares the namespace, perhaps this one, has invalidated something; see docs/events.md. */
@@ -99,6 +103,8 @@ export type CacheEventName = keyof CacheEvents;
 /** Counters since the cache was attached. The waiters of one load count as misses each; only the loader counts a fill. */
 export interface CacheStats {
   readonly hits: number;
+  /** Served although they were stale; see `staleWhileRevalidate`. */
+  readonly staleHits: number;
   readonly misses: Readonly<Record<MissReason, number>>;
   readonly fills: number;
   readonly unfilled: Readonly<Record<UnfilledReason, number>>;
@@ -130,12 +136,14 @@ export class CacheReporter {
     unencodable: 0,
     "negative-off": 0,
     ambiguous: 0,
+    failed: 0,
   };
   private readonly bypasses: Partial<Record<BypassReason, number>> = {};
   private readonly nearHits = { verify: 0, trust: 0 };
   private readonly rejected: Record<Rejection, number> = { malformed: 0, oversized: 0, unsigned: 0, unknown: 0 };
   private readonly counts = {
     hit: 0,
+    staleHit: 0,
     fill: 0,
     lock: 0,
     invalidate: 0,
@@ -169,6 +177,7 @@ export class CacheReporter {
   stats(pending: number): CacheStats {
     return {
       hits: this.counts.hit,
+      staleHits: this.counts.staleHit,
       misses: { ...this.misses },
       fills: this.counts.fill,
       unfilled: { ...this.unfilled },

@@ -41,6 +41,7 @@ export type {
   KeyBuilder,
   KeyParts,
   NearOptions,
+  SingleFlightScope,
   Strategy,
   ViewSource,
 } from "./options";
@@ -48,7 +49,9 @@ export { CachedRepository } from "./read/cached-repository";
 export { MemoryStore, type MemoryStoreOptions } from "./store/memory-store";
 export { RedisStore, type RedisStoreOptions } from "./store/redis/redis-store";
 export type {
+  CheckRequest,
   FillRequest,
+  FlightRequest,
   ReadAnswer,
   ReadRequest,
   Store,

@@ -47,6 +47,9 @@ export interface KeyParts {
  */
 export type KeyBuilder = (parts: KeyParts) => string;
 
+/** Among whom one load is shared: the readers of one process, or those of all that share the store. */
+export type SingleFlightScope = "process" | "everywhere";
+
 /** What `@Cached()` takes. */
 export interface CachedOptions {
   /** Default: `defaults.strategy`, which is "invalidate". */
@@ -57,6 +60,21 @@ export interface CachedOptions {
   readonly negativeTtl?: Duration;
   /** Share of the TTL, 0 to 1, by which it is shortened at random. Default: `defaults.jitter`, 0.1. */
   readonly jitter?: number;
+  /**
+   * Gives up the promise that nothing stale is served: an entry that a write has made stale, or that is older than `ttl`, is served
+   * up to this long after it was filled, while one load in the background renews it. That holds for the process that wrote, too. The time is
+   * counted on the clocks of the machines, which must agree. Default: `defaults.staleWhileRevalidate`, which is false: never.
+   *
+   * @example
+   * @Cached({ staleWhileRevalidate: "30s" }) // What a read gets is 30 seconds old at most, or true.
+   */
+  readonly staleWhileRevalidate?: Duration | false;
+  /**
+   * Among whom one load is shared that several miss at once. everywhere: of all processes one loads and the others wait for its
+   * entry, for the lock TTL at most; costs a round trip more per miss. For what is expensive to load; `In` lists are not waited for.
+   * Default: `defaults.singleFlight`, which is "process".
+   */
+  readonly singleFlight?: SingleFlightScope;
   /**
    * Copies of hits in this process, in front of the store; see docs/near-cache.md. All entities of one table share them, with the
    * settings of the first; trust only if all of them say so. Default: `defaults.near`, which is false: none.

@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import type { EntityMetadata } from "typeorm";
 import ms from "ms";
+import { jitteredTtl } from "../core/ttl";
 import { CacheConfigError } from "../errors";
 import type {
   CachedOptions,
@@ -9,6 +10,7 @@ import type {
   EntityCacheOptions,
   KeyBuilder,
   NearOptions,
+  SingleFlightScope,
   Strategy,
   ViewSource,
 } from "../options";
@@ -21,6 +23,10 @@ export interface EntitySettings {
   /** 0: no negative entries. */
   readonly negativeTtl: number;
   readonly jitter: number;
+  /** Milliseconds; undefined: nothing that is stale is served. */
+  readonly staleWhileRevalidate?: number | undefined;
+  /** Among whom one load is shared. Default: process. */
+  readonly singleFlight?: SingleFlightScope | undefined;
   /** Undefined: no copies. */
   readonly near?: NearSettings | undefined;
   readonly keyBuilder: KeyBuilder | undefined;
@@ -67,6 +73,18 @@ export function settingsOf(metadata: EntityMetadata, options: CacheOptions): Ent
  */
 export function defaultSettings(options: CacheOptions): EntitySettings {
   return { ...resolve(merge(DEFAULTS, options.defaults), options, "defaults"), keys: [] };
+}
+
+/**
+ * How long an entry is kept, in milliseconds: its TTL with jitter, or for as long as it may be served although it is stale.
+ *
+ * @param ttl milliseconds that it is fresh
+ */
+export function lifetimeOf(
+  ttl: number,
+  { jitter, staleWhileRevalidate = 0 }: Pick<EntitySettings, "jitter" | "staleWhileRevalidate">,
+): number {
+  return Math.max(jitteredTtl(ttl, jitter, Math.random()), staleWhileRevalidate);
 }
 
 /**
@@ -175,8 +193,23 @@ function resolve(
       `negativeTtl (${negativeTtl} ms) is longer than ttl (${ttl} ms). Shorten the one or lengthen the other.`,
     );
   }
-  const near = nearSettings(merged.near, entity);
-  return { strategy, jitter, near, keyBuilder, ttl, negativeTtl: Math.min(negativeTtl, ttl) };
+  const { staleWhileRevalidate, singleFlight } = merged;
+  if (singleFlight !== undefined && singleFlight !== "process" && singleFlight !== "everywhere") {
+    throw invalid(entity, `singleFlight is ${inspect(singleFlight)}, but must be "process" or "everywhere".`);
+  }
+  return {
+    strategy,
+    jitter,
+    near: nearSettings(merged.near, entity),
+    keyBuilder,
+    ttl,
+    negativeTtl: Math.min(negativeTtl, ttl),
+    singleFlight,
+    staleWhileRevalidate:
+      staleWhileRevalidate === undefined || staleWhileRevalidate === false
+        ? undefined
+        : milliseconds(staleWhileRevalidate, "staleWhileRevalidate", 1, entity),
+  };
 }
 
 function nearSettings(near: unknown, entity: string): NearSettings | undefined {

@@ -44,6 +44,8 @@ export class NearStore implements Store {
   readonly name: string;
   /** Watches over the channel, if the store has one: nothing is trusted unless it is heard. */
   readonly listen?: NonNullable<Store["listen"]>;
+  readonly claim?: NonNullable<Store["claim"]>;
+  readonly release?: NonNullable<Store["release"]>;
   private groups: ReadonlyMap<string, NearEntries> | undefined;
   private readonly tickets = new Set<Ticket>();
   private isUp = false;
@@ -57,6 +59,8 @@ export class NearStore implements Store {
     this.name = inner.name;
     if (inner.listen !== undefined)
       this.listen = async (listener, heartbeat) => inner.listen?.(this.watching(listener), heartbeat);
+    if (inner.claim !== undefined) this.claim = inner.claim.bind(inner);
+    if (inner.release !== undefined) this.release = inner.release.bind(inner);
   }
 
   open(context: StoreContext, groups: readonly string[]): Promise<void> {
@@ -219,9 +223,8 @@ export class NearStore implements Store {
     const entries = this.entriesOf(group);
     if (entries === undefined || answer.outcome !== "hit") return answer;
     const { mode, ttl } = entries.settings;
-    const { tokens, payload, rowTags } = answer;
-    const tags = [...named, ...rowTags];
-    const plain = { outcome: "hit", payload, rowTags } as const;
+    const { tokens, ...plain } = answer;
+    const tags = [...named, ...answer.rowTags];
     const isOvertaken = ticket.isVoid || tags.some((tag) => ticket.dropped.has(tag));
     if (mode === "trust" ? isOvertaken : tokens === undefined) return plain;
     entries.put({ key, query, answer: plain, tags, tokens, expires: this.options.clock.monotonic() + ttl });

@@ -45,6 +45,23 @@ export function setReader(dataSource: DataSource, reader: Reader | undefined): v
  * await products.findOneBy({ sku: "A-1" });
  */
 export class CachedRepository<Entity extends ObjectLiteral> extends Repository<Entity> {
+  static {
+    // TypeORM 0.3 alone has these; its types say so there.
+    const inherited = Repository.prototype as unknown as Record<
+      string,
+      ((...args: unknown[]) => Promise<unknown>) | undefined
+    >;
+    for (const method of ["exist", "findByIds", "findOneById"]) {
+      const typeorm = inherited[method];
+      if (typeorm === undefined) continue;
+      Object.defineProperty(this.prototype, method, {
+        value(this: CachedRepository<ObjectLiteral>, ...args: unknown[]) {
+          return this.statements(method, () => typeorm.apply(this, args));
+        },
+      });
+    }
+  }
+
   override find(options: FindManyOptions<Entity> = {}): Promise<Entity[]> {
     return this.entities("find", "many", options, () => super.find(options));
   }

@@ -7,6 +7,8 @@ import type { Filler, Lookup } from "./filler";
 export interface Looked<Asked extends Lookup, Content> {
   readonly hits: readonly Content[];
   readonly missed: readonly Asked[];
+  /** Those among the hits that are to be loaded anew, because they are stale. */
+  readonly stale: readonly Asked[];
 }
 
 /** What reading entries needs of the cache around it. */
@@ -38,12 +40,14 @@ export class EntryReader {
     if (answers === undefined) return undefined;
     const hits: Content[] = [];
     const missed: Asked[] = [];
+    const stale: Asked[] = [];
     for (let index = 0; index < asked.length; index += 1) {
       const opened = this.open(asked[index]!, answers[index]!, open);
       if (opened === undefined) missed.push(asked[index]!);
       else hits.push(opened.content);
+      if (opened?.isStale === true) stale.push(asked[index]!);
     }
-    return { hits, missed };
+    return { hits, missed, stale };
   }
 
   /** What the store has, without counting anything; undefined if it did not answer. */
@@ -81,23 +85,27 @@ export class EntryReader {
   }
 
   private open<Content>(
-    { entity, key }: Lookup,
+    lookup: Lookup,
     answer: ReadAnswer,
     open: (payload: string) => Content,
-  ): { readonly content: Content } | undefined {
+  ): { readonly content: Content; readonly isStale: boolean } | undefined {
     const { filler, reporter } = this.options;
+    const { entity, key } = lookup;
     // The rows of a stale entry are older than those of a load since: believed again and again, they would never let a
     // list be filled that has gained a row.
     if (answer.outcome === "hit" || filler.hintOf(key) === undefined) filler.remember(key, answer.rowTags);
-    if (answer.outcome === "miss") return this.miss(entity, key, answer.why);
+    const served = servable(lookup, answer);
+    if (served === undefined) return this.miss(entity, key, answer.outcome === "miss" ? answer.why : "stale");
     let content: Content;
     try {
-      content = open(answer.payload);
+      content = open(served.payload);
     } catch {
       return this.miss(entity, key, "corrupt");
     }
-    reporter.emit("hit", { entity, key });
-    return { content };
+    const { age } = served;
+    if (age === undefined) reporter.emit("hit", { entity, key });
+    else reporter.emit("staleHit", { entity, key, age });
+    return { content, isStale: age !== undefined };
   }
 
   private miss(entity: string, key: string, why: MissReason): undefined {
@@ -118,4 +126,18 @@ export class EntryReader {
       );
     }
   }
+}
+
+/** What may be served of an answer, and its age if it is stale; see {@link CachedOptions.staleWhileRevalidate}. */
+function servable(
+  { ttl, settings: { staleWhileRevalidate } }: Lookup,
+  answer: ReadAnswer,
+): { readonly payload: string; readonly age?: number } | undefined {
+  const isHit = answer.outcome === "hit";
+  const entry = isHit ? answer : answer.last;
+  if (staleWhileRevalidate === undefined || entry?.filledAt === undefined) return isHit ? answer : undefined;
+  const age = Date.now() - entry.filledAt;
+  if (isHit && age <= ttl) return answer;
+  // The clock of whoever filled it may be ahead of ours.
+  return Math.abs(age) <= staleWhileRevalidate ? { payload: entry.payload, age } : undefined;
 }

@@ -2,8 +2,8 @@ import { LRUCache } from "lru-cache";
 import { encodeEntry } from "../core/entry";
 import { anyRowTag, barrierTag, groupOf, isFine, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
-import { jitteredTtl } from "../core/ttl";
 import type { CacheReporter, UnfilledReason } from "../events";
+import { lifetimeOf, type EntitySettings } from "../metadata/entity-settings";
 import type { FillRequest, Store } from "../store/store";
 
 /** One entry that a read asks for, and later fills. */
@@ -12,8 +12,9 @@ export interface Lookup {
   readonly entity: string;
   /** The group whose slot the entry shares. */
   readonly group: string;
-  /** Share of the TTL by which it is shortened at random. */
-  readonly jitter: number;
+  readonly settings: Pick<EntitySettings, "jitter" | "staleWhileRevalidate" | "singleFlight">;
+  /** Milliseconds that the entry is fresh at most. */
+  readonly ttl: number;
   readonly key: string;
   /** Tells the query from every other one; see core/entry.ts. */
   readonly text: string;
@@ -30,6 +31,8 @@ export interface Prepared {
   readonly fillable: boolean;
   /** Tells this state of the tags from every other one; undefined if some tag is locked, so that no load may be shared. */
   readonly state: string | undefined;
+  /** On the wall clock. */
+  readonly at: number;
 }
 
 /** What a load found, ready to be stored. */
@@ -71,6 +74,7 @@ export class Filler {
    * time are asked for on suspicion, and for others that may come, the tag that every row write of the table touches.
    */
   async prepare(lookups: readonly Lookup[]): Promise<Prepared> {
+    const at = Date.now();
     const tags = [...new Set(lookups.flatMap((lookup) => [...required(lookup), ...this.suspected(lookup)]))];
     const tokens = await this.store.prepare(tags, this.tagTtl());
     const found = new Map(tags.map((tag, index) => [tag, tokens[index] ?? ""]));
@@ -84,6 +88,7 @@ export class Filler {
       tokens: found,
       fillable: lookups.every((lookup) => required(lookup).every((tag) => found.get(tag) !== "")),
       state: captured.includes("") ? undefined : captured.join(" "),
+      at,
     };
   }
 
@@ -97,10 +102,11 @@ export class Filler {
         this.unfilled(one, tokens);
         continue;
       }
-      const { entity, key, group, text, tags, fill } = one;
+      const { entity, key, group, text, tags, fill, settings } = one;
       const { rowTags, payload } = fill;
-      const ttl = jitteredTtl(fill.ttl, one.jitter, Math.random());
-      requests.push({ key, group, ttl, value: encodeEntry({ query: text, rowTags, tokens, payload }) });
+      const ttl = lifetimeOf(fill.ttl, settings);
+      const dated = settings.staleWhileRevalidate === undefined ? {} : { filledAt: prepared.at };
+      requests.push({ key, group, ttl, value: encodeEntry({ query: text, rowTags, tokens, payload, ...dated }) });
       this.reporter.emit("fill", { entity, key, ttl, tags: [...tags, ...rowTags] });
     }
     if (requests.length > 0) await this.store.fill(requests);

@@ -11,7 +11,7 @@ import type { EntryReader, Looked } from "./entry-reader";
 import type { ExplainedEntry } from "./explain";
 import { rowsByQuery, sorted, withIds } from "./multi-get";
 import { fillOf, membersOf, needsRowTags, textsOf, type KeyedQuery } from "./row-fill";
-import { SharedLoads, type Outcome, type SharedLoadsOptions } from "./shared-loads";
+import { SharedLoads, type LoadOf, type SharedLoadsOptions } from "./shared-loads";
 
 /** What reads need of the cache around them. */
 export interface ReadThroughOptions {
@@ -54,8 +54,9 @@ export class ReadThrough {
   async entities(call: ReadCall): Promise<ReadResult | BypassReason> {
     const { model, read, options } = call;
     const codec = this.options.codecOf(model);
-    const looked = await this.look(model, read.queries, (payload) => rebuild(codec, payload));
+    const looked = await this.look(model, read, (payload) => rebuild(codec, payload));
     if (typeof looked === "string") return looked;
+    if (looked.stale.length > 0) this.loads.renew(looked.stale, ...this.loading(call, looked.stale, false));
     const hits = looked.hits.length === 1 ? looked.hits[0]! : looked.hits.flat();
     const loaded = looked.missed.length === 0 ? [] : await this.loadEntities(call, looked.missed);
     if (this.options.loader.hasLoadListeners(model)) await this.options.loader.announce(model, hits);
@@ -67,67 +68,78 @@ export class ReadThrough {
   /** Whether the query finds a row. It shares its entry with `findOne`, and makes no entity. */
   async exists(call: ReadCall): Promise<boolean | BypassReason> {
     const codec = this.options.codecOf(call.model);
-    const looked = await this.look(call.model, call.read.queries, (payload) => codec.decode(payload).length > 0);
+    const looked = await this.look(call.model, call.read, (payload) => codec.decode(payload).length > 0);
     if (typeof looked === "string") return looked;
+    if (looked.stale.length > 0) this.loads.renew(looked.stale, ...this.loading(call, looked.stale, false));
     const [hit] = looked.hits;
-    return hit ?? (await this.load(call, looked.missed, false)).value.rows.length > 0;
+    if (hit !== undefined) return hit;
+    const found = await this.loads.run(looked.missed, ...this.loading(call, looked.missed, false));
+    return ("payload" in found ? codec.decode(found.payload) : found.value.rows).length > 0;
   }
 
   /** The number of rows that the query finds. */
   async count({ manager, model, read, options }: ReadCall): Promise<number | BypassReason> {
-    const looked = await this.look(model, read.queries, numberIn);
+    const looked = await this.look(model, read, numberIn);
     if (typeof looked === "string") return looked;
+    const counting = (asked: readonly KeyedQuery[]): LoadOf<Counted> => [
+      () => this.options.loader.count(manager, model, { find: options, members: asked.flatMap(membersOf) }),
+      ({ count, memberTags }) =>
+        asked.map((one) => ({ ...one, fill: { payload: String(count), rowTags: memberTags, ttl: one.ttl } })),
+    ];
+    if (looked.stale.length > 0) this.counts.renew(looked.stale, ...counting(looked.stale));
     const [hit] = looked.hits;
     if (hit !== undefined) return hit;
-    const ttl = read.ttl ?? model.settings.ttl;
-    const { value } = await this.counts.run(
-      looked.missed,
-      () => this.options.loader.count(manager, model, { find: options, members: looked.missed.flatMap(membersOf) }),
-      ({ count, memberTags }) =>
-        looked.missed.map((one) => ({ ...one, fill: { payload: String(count), rowTags: memberTags, ttl } })),
-    );
-    return value.count;
+    const found = await this.counts.run(looked.missed, ...counting(looked.missed));
+    return "payload" in found ? numberIn(found.payload) : found.value.count;
   }
 
   /** Where a read stands, without counting anything. */
-  async explain(
-    model: EntityModel,
-    { queries, ttl }: CacheableRead,
-  ): Promise<readonly ExplainedEntry[] | BypassReason> {
-    const asked = this.keyed(model, queries);
+  async explain(model: EntityModel, read: CacheableRead): Promise<readonly ExplainedEntry[] | BypassReason> {
+    const asked = this.keyed(model, read);
     if (asked === undefined) return "key-builder";
     const answers = await this.options.entries.ask(asked);
     if (answers === undefined) return "store-unavailable";
-    return asked.map(({ query, key, tags }, at) => ({
+    return asked.map(({ query, key, tags, ttl }, at) => ({
       kind: query.kind,
       key,
       tags,
-      ttl: ttl ?? model.settings.ttl,
+      ttl,
       present: answers[at]?.outcome === "hit",
     }));
   }
 
   private async look<Content>(
     model: EntityModel,
-    queries: readonly CachedQuery[],
+    read: CacheableRead,
     open: (payload: string) => Content,
   ): Promise<Looked<KeyedQuery, Content> | BypassReason> {
-    const asked = this.keyed(model, queries);
+    const asked = this.keyed(model, read);
     if (asked === undefined) return "key-builder";
     return (await this.options.entries.look(asked, open)) ?? "store-unavailable";
   }
 
   private async loadEntities(call: ReadCall, missed: readonly KeyedQuery[]): Promise<readonly ObjectLiteral[]> {
-    const { value, own } = await this.load(call, missed, true);
-    const texts = own ? undefined : textsOf(value.rows);
-    if (texts === undefined) return value.entities;
+    const found = await this.loads.run(missed, ...this.loading(call, missed, true));
+    let payload: string;
+    if ("payload" in found) ({ payload } = found);
+    else {
+      const { value, own } = found;
+      const texts = own ? undefined : textsOf(value.rows);
+      if (texts === undefined) return value.entities;
+      payload = payloadOf(texts);
+    }
     // Entities of its own for one who waited for another's load: no two callers may share an object.
-    const entities = rebuild(this.options.codecOf(call.model), payloadOf(texts));
+    const entities = rebuild(this.options.codecOf(call.model), payload);
     await this.options.loader.announce(call.model, entities);
     return entities;
   }
 
-  private load({ manager, model, read, options }: ReadCall, missed: readonly KeyedQuery[], listeners: boolean) {
+  /** How missed queries are loaded, and what to fill then. */
+  private loading(
+    { manager, model, read, options }: ReadCall,
+    missed: readonly KeyedQuery[],
+    listeners: boolean,
+  ): LoadOf<Loaded> {
     const codec = this.options.codecOf(model);
     const find = read.multiple
       ? withIds(
@@ -136,10 +148,9 @@ export class ReadThrough {
         )
       : limited(options, missed[0]!.query);
     const load: LoadOptions = { find, listeners, members: missed.flatMap(membersOf) };
-    return this.loads.run(
-      missed,
+    return [
       () => this.options.loader.load(manager, model, codec, load),
-      ({ rows, memberTags }): readonly Outcome[] => {
+      ({ rows, memberTags }) => {
         const answers = read.multiple ? rowsByQuery(model, missed, rows) : [rows];
         return missed.map((one, index) => ({
           ...one,
@@ -147,17 +158,18 @@ export class ReadThrough {
             answers === undefined ? "ambiguous" : fillOf({ ...one, memberTags, rows: answers[index] ?? [] }, read.ttl),
         }));
       },
-    );
+    ];
   }
 
-  private keyed(model: EntityModel, queries: readonly CachedQuery[]): KeyedQuery[] | undefined {
+  private keyed(model: EntityModel, { queries, ttl }: CacheableRead): KeyedQuery[] | undefined {
     try {
       return queries.map((query) => ({
         model,
         query,
         entity: model.name,
         group: model.group,
-        jitter: model.settings.jitter,
+        settings: model.settings,
+        ttl: ttl ?? model.settings.ttl,
         key: entryKey(this.options.namespace, model, query),
         text: query.text,
         tags: query.tags,

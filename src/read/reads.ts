@@ -1,6 +1,7 @@
-import type { DataSource, EntityTarget, FindManyOptions, ObjectLiteral } from "typeorm";
+import type { DataSource, EntityTarget, FindManyOptions, ObjectLiteral, QueryRunner } from "typeorm";
 import type { RowCodec } from "../codec/row-codec";
 import type { BypassReason, CacheReporter } from "../events";
+import { createTokenSource } from "../core/token";
 import type { EntityModel } from "../metadata/entity-model";
 import { defaultSettings } from "../metadata/entity-settings";
 import type { Schema } from "../metadata/schema";
@@ -14,7 +15,8 @@ import { CachedRepository, setReader } from "./cached-repository";
 import { EntityLoader } from "./entity-loader";
 import { EntryReader } from "./entry-reader";
 import { explainBypass, explainEntries, type ExplainedEntry } from "./explain";
-import { Filler } from "./filler";
+import { Filler, type Lookup } from "./filler";
+import { JointFlights } from "./joint-flights";
 import { hookManager } from "./manager-hook";
 import { inScope } from "./read-scope";
 import { ReadThrough } from "./read-through";
@@ -33,6 +35,8 @@ export interface ReadsOptions {
   readonly logger: CacheLogger;
   readonly history: History;
   readonly tagTtl: () => number;
+  /** Milliseconds that another process's load is waited for. */
+  readonly lockTtl: number;
   readonly transactions: SharedLoadsOptions["transactions"];
   /** Why nothing may be served right now. */
   readonly closedFor: () => BypassReason | undefined;
@@ -54,11 +58,14 @@ export class Reads {
   private readonly repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
 
   constructor(private readonly options: ReadsOptions) {
-    const { store, namespace, reporter, logger, tagTtl, transactions, dataSource, codecOf } = options;
+    const { store, namespace, reporter, logger, tagTtl, transactions, dataSource, codecOf, lockTtl } = options;
     const filler = new Filler(store, reporter, tagTtl);
     const entries = new EntryReader({ store, filler, reporter, logger });
     this.entries = entries;
-    this.sharing = { filler, transactions, guarded: (operation, call) => entries.guarded(operation, call) };
+    const guarded: SharedLoadsOptions["guarded"] = (operation, call) => entries.guarded(operation, call);
+    const ask = async (lookup: Lookup) => (await entries.ask([lookup]))?.[0];
+    const joint = new JointFlights({ store, ask, guarded, tokens: createTokenSource(), patience: lockTtl });
+    this.sharing = { filler, transactions, guarded, joint };
     this.transparent = options.options.transparent === true;
     this.loader = new EntityLoader(dataSource, this.transparent);
     this.readThrough = new ReadThrough({ namespace, entries, sharing: this.sharing, loader: this.loader, codecOf });
@@ -100,7 +107,7 @@ export class Reads {
       transparent,
       settings: defaultSettings(options),
       closedFor,
-      onPrimary: (run, given) => this.loader.onPrimary((runner) => run(runner ?? given)),
+      onPrimary: (run, given) => this.loader.onPrimary((primary) => this.onRunner(run, primary ?? given)),
     });
     const undo = [hookSelects(dataSource, statements)];
     if (transparent) {
@@ -133,6 +140,19 @@ export class Reads {
     return typeof entries === "string"
       ? explainBypass(read, entries)
       : explainEntries(read, entries, this.options.history);
+  }
+
+  private async onRunner<Result>(
+    run: (runner: QueryRunner) => Promise<Result>,
+    given: QueryRunner | undefined,
+  ): Promise<Result> {
+    if (given !== undefined) return run(given);
+    const runner = this.options.dataSource.createQueryRunner();
+    try {
+      return await run(runner);
+    } finally {
+      await runner.release();
+    }
   }
 
   private async explainStatements(

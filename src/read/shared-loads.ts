@@ -2,6 +2,7 @@ import { SingleFlight } from "../core/single-flight";
 import { anyRowTag, groupOf, type Tag } from "../core/tag";
 import type { UnfilledReason } from "../events";
 import type { Fill, Filler, Lookup, Prepared } from "./filler";
+import type { JointFlights } from "./joint-flights";
 
 /** What a load found for one query: an entry, or why there is none. */
 export type Outcome = Lookup & { readonly fill: Fill | UnfilledReason };
@@ -16,50 +17,105 @@ export interface SharedLoadsOptions {
    * `begun` if one began meanwhile. On SQLite all of a process share one.
    */
   readonly transactions: () => { readonly open: boolean; readonly begun: number };
+  readonly joint: JointFlights;
 }
 
-interface Flight<Value> {
-  readonly value: Value;
+/** What a load has found; or the entry that another process has filled meanwhile. */
+type Found<Value> = { readonly value: Value } | { readonly payload: string };
+
+/** `own`: nobody else has got the value. */
+export type Shared<Value> = { readonly value: Value; readonly own: boolean } | { readonly payload: string };
+
+type Flight<Value> = Found<Value> & {
   /** Whether a reader that saw the same tokens may have it too. */
   readonly shareable: boolean;
-}
+};
+
+type Load<Value> = () => Promise<Value>;
+type OutcomesOf<Value> = (value: Value) => readonly Outcome[];
+
+/** How something is loaded, and what to fill then. */
+export type LoadOf<Value> = readonly [load: Load<Value>, outcomesOf: OutcomesOf<Value>];
 
 /** PREPARE, load, fill: once for all who miss the same thing in the same state of its tags. */
 export class SharedLoads<Value> {
   private readonly flights = new SingleFlight<Flight<Value>>();
+  private readonly renewed = new Set<string>();
 
   constructor(private readonly options: SharedLoadsOptions) {}
 
   /**
    * @param load asks the database, on behalf of the caller alone or of everybody who waits
    * @param outcomesOf one outcome per missed query
-   * @returns the value, and whether nobody else has got it
    */
-  async run(
-    missed: readonly Lookup[],
-    load: () => Promise<Value>,
-    outcomesOf: (value: Value) => readonly Outcome[],
-  ): Promise<{ readonly value: Value; readonly own: boolean }> {
+  async run(missed: readonly Lookup[], load: Load<Value>, outcomesOf: OutcomesOf<Value>): Promise<Shared<Value>> {
     const { filler, guarded } = this.options;
     const prepared = await guarded("prepare", () => filler.prepare(missed));
     if (prepared?.fillable !== true && (prepared === undefined || missed.length === 1)) {
       if (prepared !== undefined) for (const one of missed) filler.unfilled(one, "locked");
       return { value: await load(), own: true };
     }
-    const loadAndFill = () => this.loadAndFill(prepared, load, outcomesOf);
     // Were some tag locked, two states of it would look alike, so that load stays its caller's own.
-    if (prepared.state === undefined) return { value: (await loadAndFill()).value, own: true };
-    // By the text of the queries, not by their keys: a key builder may give one key to two of them.
-    const name = [...missed.map(({ text }) => text), prepared.state].join("\n");
-    const { value: flight, own } = await this.flights.run(name, loadAndFill);
-    return own || flight.shareable ? { value: flight.value, own } : { value: await load(), own: true };
+    if (prepared.state === undefined)
+      return { value: (await this.loadAndFill(prepared, load, outcomesOf)).value, own: true };
+    const { value: flight, own } = await this.flights.run(nameOf(missed, prepared.state), () =>
+      this.inTurn(missed, prepared, load, outcomesOf),
+    );
+    if (!own && !flight.shareable) return { value: await load(), own: true };
+    return "payload" in flight ? flight : { value: flight.value, own };
+  }
+
+  /** Loads what was served although it is stale, unless somebody does already. Nobody waits for it, and nobody hears of errors. */
+  renew(stale: readonly Lookup[], load: Load<Value>, outcomesOf: OutcomesOf<Value>): void {
+    const name = nameOf(stale, "");
+    if (stale.length === 0 || this.renewed.has(name)) return;
+    this.renewed.add(name);
+    void this.reload(stale, load, outcomesOf)
+      .catch(() => stale.forEach((one) => this.options.filler.unfilled(one, "failed")))
+      .finally(() => this.renewed.delete(name));
+  }
+
+  private async reload(stale: readonly Lookup[], load: Load<Value>, outcomesOf: OutcomesOf<Value>): Promise<void> {
+    const { filler, guarded, joint } = this.options;
+    const prepared = await guarded("prepare", () => filler.prepare(stale));
+    // Where somebody writes, whoever reads after him tries again.
+    if (prepared?.fillable !== true || prepared.state === undefined) return;
+    const { state } = prepared;
+    const only = jointly(stale);
+    const turn = only && (await joint.claim(only));
+    if (only !== undefined && turn === undefined) return;
+    try {
+      await this.flights.run(nameOf(stale, state), () => this.loadAndFill(prepared, load, outcomesOf));
+    } finally {
+      await turn?.end();
+    }
+  }
+
+  /** Among all processes, if that was asked for. */
+  private async inTurn(
+    missed: readonly Lookup[],
+    prepared: Prepared,
+    load: Load<Value>,
+    outcomesOf: OutcomesOf<Value>,
+  ): Promise<Flight<Value>> {
+    const only = jointly(missed);
+    if (only === undefined) return this.loadAndFill(prepared, load, outcomesOf);
+    const turn = await this.options.joint.enter(only);
+    if (!("end" in turn)) {
+      return { payload: turn.payload, shareable: turn.rowTags.every((tag) => covers(prepared, tag)) };
+    }
+    try {
+      return await this.loadAndFill(prepared, load, outcomesOf);
+    } finally {
+      await turn.end();
+    }
   }
 
   private async loadAndFill(
     prepared: Prepared,
-    load: () => Promise<Value>,
-    outcomesOf: (value: Value) => readonly Outcome[],
-  ): Promise<Flight<Value>> {
+    load: Load<Value>,
+    outcomesOf: OutcomesOf<Value>,
+  ): Promise<Flight<Value> & { readonly value: Value }> {
     const { filler, guarded, transactions } = this.options;
     const before = transactions();
     const value = await load();
@@ -82,6 +138,16 @@ export class SharedLoads<Value> {
       shareable: covered && outcomes.every(({ fill }) => fill !== "unencodable" && fill !== "ambiguous"),
     };
   }
+}
+
+/** By the text of the queries, not by their keys: a key builder may give one key to two of them. */
+function nameOf(lookups: readonly Lookup[], state: string): string {
+  return [...lookups.map(({ text }) => text), state].join("\n");
+}
+
+/** The one entry whose load is to be shared among all processes. */
+function jointly([only, ...others]: readonly Lookup[]): Lookup | undefined {
+  return others.length === 0 && only?.settings.singleFlight === "everywhere" ? only : undefined;
 }
 
 /** Whether the tokens that were compared before joining a load would have shown a write of this row. */

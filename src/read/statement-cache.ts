@@ -29,16 +29,14 @@ export interface StatementCacheOptions {
   readonly onPrimary: OnPrimary;
 }
 
-/** Runs something on a connection that shows what was committed; given one, on that if it does. */
-export type OnPrimary = <Result>(run: (runner: QueryRunner) => Promise<Result>, given: QueryRunner) => Promise<Result>;
+/** Runs something on a connection that shows what was committed: the given one if that does, else one of its own. */
+export type OnPrimary = <Result>(run: (runner: QueryRunner) => Promise<Result>, given?: QueryRunner) => Promise<Result>;
 
 /** A SELECT that can be looked up, and what it takes to load and fill it. */
 interface StatementLookup extends Lookup, Pick<StatementQuery, "reveal" | "members"> {
   readonly sql: string;
   readonly parameters: readonly unknown[];
-  /** Milliseconds. */
-  readonly ttl: number;
-  /** The same for a result without rows; 0 for not at all. */
+  /** `ttl` for a result without rows; 0 for not at all. */
   readonly emptyTtl: number;
 }
 
@@ -91,22 +89,28 @@ export class StatementCache implements SelectInterceptor {
       (this.modelOf(select) ?? context.schema.tableOf(group)?.models[0])?.settings ?? this.options.settings;
     const { text, tags, revealing, reveal, members } = query;
     const ttl = select.expressionMap.cacheDuration ?? scope.ttl ?? settings.ttl;
-    const { jitter, negativeTtl } = settings;
-    const lookup = { entity: this.nameOf(select), group, jitter, key: text, text, tags, revealing };
-    return { ...lookup, reveal, members, sql, parameters, ttl, emptyTtl: Math.min(ttl, negativeTtl) };
+    const lookup = { entity: this.nameOf(select), group, settings, ttl, key: text, text, tags, revealing };
+    return { ...lookup, reveal, members, sql, parameters, emptyTtl: Math.min(ttl, settings.negativeTtl) };
   }
 
   private async serve(lookup: StatementLookup, runner: QueryRunner): Promise<readonly RawRow[] | BypassReason> {
     const { entries, onPrimary } = this.options;
     const looked = await entries.look([lookup], decodeResult);
     if (looked === undefined) return "store-unavailable";
+    const outcomesOf = (loaded: Loaded) => [{ ...lookup, fill: fillOf(lookup, loaded) }];
     const [hit] = looked.hits;
-    if (hit !== undefined) return hit;
-    const { value, own } = await this.loads.run(
+    if (hit !== undefined) {
+      // Not on the caller's runner, which he may have released by then.
+      this.loads.renew(looked.stale, () => onPrimary((primary) => load(primary, lookup)), outcomesOf);
+      return hit;
+    }
+    const found = await this.loads.run(
       looked.missed,
       () => onPrimary((primary) => load(primary, lookup), runner),
-      (loaded) => [{ ...lookup, fill: fillOf(lookup, loaded) }],
+      outcomesOf,
     );
+    if ("payload" in found) return decodeResult(found.payload);
+    const { value, own } = found;
     // Rows of its own for one who waited for another's load: TypeORM hands them on to the caller.
     return own || value.payload === undefined ? value.rows : decodeResult(value.payload);
   }

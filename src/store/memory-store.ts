@@ -4,9 +4,12 @@ import { decodeEntry } from "../core/entry";
 import { groupOf, type Tag } from "../core/tag";
 import { createTokenSource, type Token, type TokenSource } from "../core/token";
 import { CacheConfigError, CacheStateError, StoreError } from "../errors";
+import { hitOf, staleOf } from "./answers";
+import { MemoryClaims } from "./memory-claims";
 import type {
   CheckRequest,
   FillRequest,
+  FlightRequest,
   ReadAnswer,
   ReadRequest,
   Store,
@@ -59,6 +62,7 @@ export class MemoryStore implements Store {
   private readonly tokens: LRUCache<Tag, Token>;
   /** Per locked tag the deadlines of its holders, dead ones included until somebody looks. */
   private readonly locks = new Map<Tag, Map<string, number>>();
+  private readonly claims: MemoryClaims;
   private readonly listeners = new Set<StoreListener>();
   private context: StoreContext | undefined;
 
@@ -66,6 +70,7 @@ export class MemoryStore implements Store {
     const maxEntries = limit("maxEntries", options.maxEntries ?? DEFAULTS.maxEntries);
     const maxBytes = limit("maxBytes", options.maxBytes ?? DEFAULTS.maxBytes);
     this.clock = options.clock ?? systemClock;
+    this.claims = new MemoryClaims(this.clock);
     this.mint = options.tokens ?? createTokenSource();
     this.entries = new LRUCache({
       max: maxEntries,
@@ -100,6 +105,16 @@ export class MemoryStore implements Store {
   async fill(entries: readonly FillRequest[]): Promise<void> {
     this.opened();
     for (const entry of entries) this.put(entry);
+  }
+
+  async claim(flight: FlightRequest): Promise<boolean> {
+    this.opened();
+    return this.claims.claim(entryKey(flight), flight.holder, flight.ttl);
+  }
+
+  async release(flight: FlightRequest): Promise<void> {
+    this.opened();
+    this.claims.release(entryKey(flight), flight.holder);
   }
 
   async check(copies: readonly CheckRequest[]): Promise<boolean[]> {
@@ -189,6 +204,7 @@ export class MemoryStore implements Store {
     this.entries.clear();
     this.tokens.clear();
     this.locks.clear();
+    this.claims.clear();
   }
 
   private send(messages: ReadonlyMap<string, string> | undefined): void {
@@ -206,12 +222,10 @@ export class MemoryStore implements Store {
     const entry = decodeEntry(stored.value);
     if (entry === undefined) return { outcome: "miss", why: "corrupt" };
     if (entry.query !== request.query) return { outcome: "miss", why: "collision" };
-    const { rowTags } = entry;
+    const { rowTags, tokens } = entry;
     const tags = [...request.tags, ...rowTags];
-    if (entry.tokens.length !== tags.length) return { outcome: "miss", why: "corrupt" };
-    const { tokens, payload } = entry;
-    if (!this.isFresh({ tags, tokens })) return { outcome: "miss", why: "stale", rowTags };
-    return { outcome: "hit", payload, rowTags, ...(request.wantsTokens === true ? { tokens } : {}) };
+    if (tokens.length !== tags.length) return { outcome: "miss", why: "corrupt" };
+    return this.isFresh({ tags, tokens }) ? hitOf(entry, request.wantsTokens) : staleOf(entry);
   }
 
   private isFresh({ tags, tokens }: CheckRequest): boolean {

@@ -33,6 +33,17 @@ export interface Store {
    */
   prepare(tags: readonly Tag[], tagTtl: number): Promise<Token[]>;
 
+  /**
+   * Claims the load of an entry, so that other processes that want it too wait for the fill. Nothing but the number of loads
+   * depends on it. A store without this method lets each process load for itself.
+   *
+   * @returns false while somebody else has claimed it
+   */
+  claim?(flight: FlightRequest): Promise<boolean>;
+
+  /** Gives up a claim that is still this holder's. */
+  release?(flight: FlightRequest): Promise<void>;
+
   /** Stores entries. Comes it too late, the entry carries old tokens and is never served. */
   fill(entries: readonly FillRequest[]): Promise<void>;
 
@@ -114,6 +125,17 @@ export interface ReadRequest {
   readonly quiet?: boolean;
 }
 
+/** A load that several processes may want to make. */
+export interface FlightRequest {
+  /** Of the entry that it fills. */
+  readonly key: string;
+  readonly group: string;
+  /** Unique per load. */
+  readonly holder: string;
+  /** Milliseconds after which the claim of a process that died is void. */
+  readonly ttl: number;
+}
+
 /** A copy of a hit, and what it depends on. */
 export interface CheckRequest {
   readonly tags: readonly Tag[];
@@ -133,12 +155,16 @@ export type ReadAnswer =
       readonly rowTags: readonly Tag[];
       /** If they were wanted: those of the query's tags, then those of the row tags. */
       readonly tokens?: readonly Token[];
+      /** If the entry knows: see core/entry.ts. */
+      readonly filledAt?: number;
     }
   | {
       readonly outcome: "miss";
       readonly why: "absent" | "stale" | "corrupt" | "collision";
       /** The row tags of the entry that was found: a good guess of what the next fill will depend on. */
       readonly rowTags?: readonly Tag[];
+      /** What a stale entry that knows its age holds. */
+      readonly last?: { readonly payload: string; readonly filledAt: number };
     };
 
 /** One entry to store. */

@@ -3,6 +3,7 @@ import type { CacheEventName, CacheEvents, CacheReporter } from "../events";
 
 const LINES: { readonly [Name in CacheEventName]: (event: CacheEvents[Name]) => string } = {
   hit: ({ entity, key }) => `read ${entity}: hit ${key}`,
+  staleHit: ({ entity, key, age }) => `read ${entity}: stale hit, ${age} ms old ${key}`,
   miss: ({ entity, key, why }) => `read ${entity}: miss (${why}) ${key}`,
   fill: ({ entity, key, ttl, tags }) => `fill ${entity}: ${key} for ${Math.round(ttl)} ms under ${tags.join(" ")}`,
   unfilled: ({ entity, key, why }) => `fill ${entity}: not stored (${why}) ${key}`,

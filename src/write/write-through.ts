@@ -4,10 +4,10 @@ import type { RawRow, RowCodec } from "../codec/row-codec";
 import { encodeEntry } from "../core/entry";
 import { barrierTag, epochTag, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
-import { jitteredTtl } from "../core/ttl";
 import { KeyBuilderError } from "../errors";
 import { cachedQuery, entryKey, isKeyValue, keyTag } from "../metadata/cached-query";
 import type { EntityModel, Key } from "../metadata/entity-model";
+import { lifetimeOf } from "../metadata/entity-settings";
 import type { WriteThroughRequest } from "../store/store";
 import type { HeldLock } from "./commit-protocol";
 import type { WriteThroughRows } from "./lock-planner";
@@ -84,12 +84,13 @@ function entryOf(
       rowTags,
       tokens,
       payload: codec.encode([row]),
+      ...(model.settings.staleWhileRevalidate === undefined ? {} : { filledAt: Date.now() }),
     });
     const request = {
       key: entryKey(options.namespace, model, query),
       group: model.group,
       value,
-      ttl: ttlOf(model),
+      ttl: lifetimeOf(model.settings.ttl, model.settings),
       lockedTags,
     };
     options.onEntry(model.name, request.key);
@@ -98,8 +99,4 @@ function entryOf(
     if (error instanceof UnencodableValue || error instanceof KeyBuilderError) return undefined;
     throw error;
   }
-}
-
-function ttlOf({ settings }: EntityModel): number {
-  return jitteredTtl(settings.ttl, settings.jitter, Math.random());
 }

@@ -35,6 +35,22 @@ export function describeReads(world: World): void {
       expect(await read(world.store, guess)).toEqual(miss("stale", [ROW, "shop.product|id=2"]));
     });
 
+    it("tells the age of an entry that knows it, and what it holds if it is stale", async () => {
+      const tokens = await world.store.prepare([EPOCH, SKU, ROW], TAG_TTL);
+      const value = encodeEntry({ query: "sku=A", rowTags: [ROW], tokens, payload: "p", filledAt: 1_700_000_000_000 });
+      await world.store.fill([{ key: "k", group: "shop.product", value, ttl: TAG_TTL }]);
+      const last = { payload: "p", filledAt: 1_700_000_000_000 };
+      const hit = { outcome: "hit", rowTags: [ROW], ...last };
+      for (const guess of [{}, { rowTags: [ROW] }]) {
+        expect(await read(world.store, guess)).toEqual(hit);
+        expect(await read(world.store, { ...guess, wantsTokens: true })).toMatchObject(hit);
+      }
+      await world.store.invalidate([ROW]);
+      expect(await read(world.store)).toEqual({ outcome: "miss", why: "stale", rowTags: [ROW], last });
+      await world.store.lock([SKU], "w", [], TAG_TTL);
+      expect(await read(world.store, { wantsTokens: true })).toMatchObject({ outcome: "miss", why: "stale", last });
+    });
+
     it("answers several requests in their order", async () => {
       await fill("one", [], { key: "1" });
       await fill("three", ["shop.order|id=3"], { key: "3", group: "shop.order", tags: ["shop.order|"] });

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from "@jest/globals";
 import { describeChannel } from "./channel-cases";
 import { describeClosed } from "./closed-cases";
+import { describeFlights } from "./flight-cases";
 import { describeLocks } from "./lock-cases";
 import { describeLostData } from "./lost-data-cases";
 import { describeReads } from "./read-cases";
@@ -23,6 +24,7 @@ export function describeStore(name: string, harness: StoreHarness): void {
     describeLocks(world);
     describeWriteThrough(world);
     describeChannel(world);
+    describeFlights(world);
     describeClosed(world);
     if (harness.losesData) describeLostData(world);
   });

@@ -16,6 +16,7 @@ import {
   type FindManyOptions,
   type Repository,
 } from "typeorm";
+import { typeormLine } from "./databases";
 import { Author, Book, Note, Place, Topic } from "./entities/library";
 
 /** Where a read finds its repositories: at the cache, or at TypeORM. */
@@ -85,9 +86,28 @@ function bookReads(): LibraryReads {
 }
 
 /** Every kind of read that is no look at a key. */
+/** Methods that TypeORM 1 has no more. */
+function olderReads(): LibraryReads {
+  const books = ({ repository }: Doors) => repository(Book) as unknown as OlderRepository;
+  return {
+    "books of some ids, by findByIds": async (doors) =>
+      (await books(doors).findByIds([3, 1])).sort((one, other) => one.id - other.id),
+    "a book by findOneById": (doors) => books(doors).findOneById(2),
+    "no book by findOneById": (doors) => books(doors).findOneById(99),
+    "whether there is such a book, by exist": (doors) => books(doors).exist({ where: { title: "Dunes" } }),
+  };
+}
+
+interface OlderRepository {
+  findByIds(ids: number[]): Promise<Book[]>;
+  findOneById(id: number): Promise<Book | null>;
+  exist(options: FindManyOptions<Book>): Promise<boolean>;
+}
+
 export function libraryReads(): LibraryReads {
   return {
     ...bookReads(),
+    ...(typeormLine === "0.3" ? olderReads() : {}),
     "the order of a relation": ({ repository }) =>
       repository(Book).find({ relations: { author: true }, order: { author: { name: "DESC" }, id: "ASC" } }),
     "authors with their books": ({ repository }) =>

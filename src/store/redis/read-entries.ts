@@ -1,6 +1,7 @@
 import { decodeEntry, payloadUnder, type Entry } from "../../core/entry";
 import type { Tag } from "../../core/tag";
 import type { Token } from "../../core/token";
+import { hitOf, staleOf } from "../answers";
 import type { CheckRequest, ReadAnswer, ReadRequest } from "../store";
 import type { Session } from "./redis-connection";
 
@@ -22,21 +23,16 @@ async function readOne(session: Session, request: ReadRequest): Promise<ReadAnsw
   if (value !== null && value !== undefined && held.every(isToken)) {
     const payload = payloadUnder(value, query, held, rowTags);
     if (payload !== undefined) {
-      return [
-        request.wantsTokens === true ? { outcome: "hit", payload, rowTags, tokens: held } : hit(payload, rowTags),
-      ];
+      const hit: ReadAnswer = { outcome: "hit", payload, rowTags };
+      return [request.wantsTokens === true ? { ...hit, tokens: held } : hit];
     }
   }
   const entry = entryIn(value, request);
   if ("outcome" in entry) return [entry];
-  if (!isFresh(entry, 0, tags.length, (at) => held[at])) return [stale(entry)];
+  if (!isFresh(entry, 0, tags.length, (at) => held[at])) return [staleOf(entry)];
   const tokens = new Map(rowTags.map((tag, at) => [tag, held[tags.length + at]]));
   await addMissing(session, entry.rowTags, tokens);
   return [verdict(entry, request, (at) => tokens.get(entry.rowTags[at]!))];
-}
-
-function hit(payload: string, rowTags: readonly Tag[]): ReadAnswer {
-  return { outcome: "hit", payload, rowTags };
 }
 
 /** Asks for the tags of copies, each once. */
@@ -67,7 +63,7 @@ async function readSeveral(session: Session, requests: readonly ReadRequest[]): 
   const found = requests.map((request, at) => {
     const entry = entryIn(values[at], request);
     if ("outcome" in entry) return entry;
-    return isFresh(entry, 0, request.tags.length, (tag) => tokens.get(request.tags[tag]!)) ? entry : stale(entry);
+    return isFresh(entry, 0, request.tags.length, (tag) => tokens.get(request.tags[tag]!)) ? entry : staleOf(entry);
   });
   await addMissing(
     session,
@@ -111,13 +107,7 @@ function verdict(
   { tags, wantsTokens }: ReadRequest,
   rowTokenAt: (index: number) => string | null | undefined,
 ): ReadAnswer {
-  const { rowTags, payload, tokens } = entry;
-  if (!isFresh(entry, tags.length, rowTags.length, rowTokenAt)) return stale(entry);
-  return wantsTokens === true ? { outcome: "hit", payload, rowTags, tokens } : hit(payload, rowTags);
-}
-
-function stale({ rowTags }: Entry): ReadAnswer {
-  return { outcome: "miss", why: "stale", rowTags };
+  return isFresh(entry, tags.length, entry.rowTags.length, rowTokenAt) ? hitOf(entry, wantsTokens) : staleOf(entry);
 }
 
 /** Whether `count` tokens of an entry, from `first` on, are what their tags hold. */

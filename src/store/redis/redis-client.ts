@@ -10,6 +10,7 @@ export interface RedisClient {
   mget(keys: string[]): Promise<(string | null)[]>;
   set(key: string, value: string): Promise<unknown>;
   set(key: string, value: string, unit: "PX", ttl: number): Promise<unknown>;
+  set(key: string, value: string, unit: "PX", ttl: number, condition: "NX"): Promise<unknown>;
   unlink(keys: string[]): Promise<number>;
   evalsha(sha1: string, keyCount: number, ...args: string[]): Promise<unknown>;
   eval(lua: string, keyCount: number, ...args: string[]): Promise<unknown>;

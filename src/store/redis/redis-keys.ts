@@ -11,6 +11,7 @@ const FORMAT = "v1";
  * <namespace>:v1:<server id>:{<group>}:g          guard
  * <namespace>:v1:<server id>:{<group>}:t:<rest>   tag, without the group that it begins with
  * <namespace>:v1:<server id>:{<group>}:e:<key>    entry
+ * <namespace>:v1:<server id>:{<group>}:f:<key>    the process that loads the entry, if others wait for it
  * <namespace>:v1:{<group>}:s                      the id of the server that served the group last
  * <namespace>:changes                             the channel of messages; no key, and the namespace as it is
  * ```
@@ -46,6 +47,10 @@ export class RedisKeys {
 
   entry(group: string, key: string): string {
     return `${this.prefix}${group}}:e:${key}`;
+  }
+
+  flight(group: string, key: string): string {
+    return `${this.prefix}${group}}:f:${key}`;
   }
 
   /** Under no server's id: whoever sends a message from outside knows none. */

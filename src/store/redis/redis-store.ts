@@ -6,6 +6,7 @@ import { CacheConfigError, CacheStateError, StoreError } from "../../errors";
 import type {
   CheckRequest,
   FillRequest,
+  FlightRequest,
   ReadAnswer,
   ReadRequest,
   Store,
@@ -21,7 +22,8 @@ import { RedisConnection, type Session } from "./redis-connection";
 import { channelOf } from "./redis-keys";
 import { RedisSubscriber } from "./redis-subscriber";
 import { retireServers } from "./retire-servers";
-import { runScript, scripts } from "./run-script";
+import { milliseconds, runScript, scripts } from "./run-script";
+import { unlockCommand } from "./unlock-command";
 
 /** What the constructor of {@link RedisStore} takes besides the client. */
 export interface RedisStoreOptions {
@@ -148,6 +150,19 @@ export class RedisStore implements Store {
     );
   }
 
+  claim({ group, key, holder, ttl }: FlightRequest): Promise<boolean> {
+    return this.opened().call(
+      async ({ client, keys }) =>
+        (await client.set(keys.flight(group, key), holder, "PX", Math.ceil(ttl), "NX")) !== null,
+    );
+  }
+
+  async release({ group, key, holder }: FlightRequest): Promise<void> {
+    await this.opened().call(({ client, keys }) =>
+      runScript(client, scripts().release, [keys.flight(group, key)], [holder]),
+    );
+  }
+
   async lock(
     tags: readonly Tag[],
     holder: string,
@@ -182,38 +197,8 @@ export class RedisStore implements Store {
     return this.opened().call(async ({ client, keys }) => {
       const replies = await Promise.all(
         Array.from(groups, ([group, tags]) => {
-          const position = new Map(tags.map((tag, at) => [tag, String(at + 2)]));
-          const watched = request.watched.filter(({ tag }) => groupOf(tag) === group);
-          const entries = request.entries.filter(
-            // Without a locked tag nothing would tell that the entry is the newest.
-            ({ lockedTags, ...entry }) =>
-              entry.group === group && lockedTags.length > 0 && lockedTags.every((tag) => position.has(tag)),
-          );
-          return runScript(
-            client,
-            scripts().unlock,
-            [
-              keys.guard(group),
-              ...[...tags, ...watched.map(({ tag }) => tag)].map((tag) => keys.tag(tag)),
-              ...entries.map((entry) => keys.entry(group, entry.key)),
-            ],
-            [
-              request.holder,
-              request.token,
-              milliseconds(request.tagTtl),
-              String(tags.length),
-              String(watched.length),
-              keys.channel,
-              request.messages?.get(group) ?? "",
-              ...watched.map(({ token }) => token),
-              ...entries.flatMap(({ value, ttl, lockedTags }) => [
-                value,
-                milliseconds(ttl),
-                String(lockedTags.length),
-                ...lockedTags.map((tag) => position.get(tag)!),
-              ]),
-            ],
-          );
+          const command = unlockCommand(keys, group, tags, request);
+          return runScript(client, scripts().unlock, command.keys, command.args);
         }),
       );
       let held = true;
@@ -283,10 +268,6 @@ function notOpen(): StoreError {
 /** Tags by the group whose guard they are under, each once. */
 function byGroup(tags: readonly Tag[]): Map<string, Tag[]> {
   return groupBy(new Set(tags), groupOf);
-}
-
-function milliseconds(time: number): string {
-  return String(Math.max(1, Math.ceil(time)));
 }
 
 function textAt(reply: unknown, index: number): Token {

@@ -15,6 +15,7 @@ export interface Scripts {
   readonly lock: Script;
   readonly unlock: Script;
   readonly invalidate: Script;
+  readonly release: Script;
 }
 
 let loaded: Scripts | undefined;
@@ -22,10 +23,11 @@ let loaded: Scripts | undefined;
 /** The commands of this package, read once. */
 export function scripts(): Scripts {
   loaded ??= {
-    prepare: load("prepare"),
-    lock: load("lock"),
-    unlock: load("unlock"),
-    invalidate: load("invalidate"),
+    prepare: scriptOf("guard", "prepare"),
+    lock: scriptOf("guard", "lock"),
+    unlock: scriptOf("guard", "unlock"),
+    invalidate: scriptOf("guard", "invalidate"),
+    release: scriptOf("release"),
   };
   return loaded;
 }
@@ -48,8 +50,13 @@ export async function runScript(
   }
 }
 
-function load(name: string): Script {
-  const lua = `${source("guard")}\n${source(name)}`;
+/** A duration as scripts take it: whole milliseconds, at least one. */
+export function milliseconds(time: number): string {
+  return String(Math.max(1, Math.ceil(time)));
+}
+
+function scriptOf(...names: readonly string[]): Script {
+  const lua = names.map(source).join("\n");
   return { lua, sha1: createHash("sha1").update(lua).digest("hex") };
 }
 

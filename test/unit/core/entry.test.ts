@@ -9,11 +9,12 @@ const entry = fc.record({
   tokens: fc.array(word, { maxLength: 8 }),
   payload: fc.oneof(fc.string({ unit: "binary" }), fc.json(), fc.constantFrom("", "\n", "1\n\n\n\n")),
 });
+const dated = fc.record({ value: entry, filledAt: fc.nat() }).map(({ value, filledAt }) => ({ ...value, filledAt }));
 
 describe("an entry as text", () => {
   it("comes back as it was", () => {
     fc.assert(
-      fc.property(entry, (value) => {
+      fc.property(fc.oneof(entry, dated), (value) => {
         expect(decodeEntry(encodeEntry(value))).toEqual(value);
       }),
     );
@@ -37,7 +38,7 @@ describe("an entry as text", () => {
     const noise = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.string({ unit: fc.constantFrom("1", "\n", " ", "a") }),
-      entry.chain((value) => {
+      fc.oneof(entry, dated).chain((value) => {
         const text = encodeEntry(value);
         return fc.nat(text.length).map((end) => text.slice(0, end));
       }),
@@ -51,12 +52,24 @@ describe("an entry as text", () => {
     );
   });
 
-  it.each(["", "1", "1\n", "1\nq", "1\nq\nt\nr", "2\nq\nt\nr\np", "11\nq\nt\nr\np", "\n\n\n\n", "WRONG"])(
-    "is not %j",
-    (text) => {
-      expect(decodeEntry(text)).toBeUndefined();
-    },
-  );
+  it.each([
+    "",
+    "1",
+    "1\n",
+    "1\nq",
+    "1\nq\nt\nr",
+    "2\nq\nt\nr\np",
+    "2 \nq\nt\nr\np",
+    "2 -1\nq\nt\nr\np",
+    "2 01\nq\nt\nr\np",
+    "1 5\nq\nt\nr\np",
+    "3\nq\nt\nr\np",
+    "11\nq\nt\nr\np",
+    "\n\n\n\n",
+    "WRONG",
+  ])("is not %j", (text) => {
+    expect(decodeEntry(text)).toBeUndefined();
+  });
 
   it("keeps a payload of a few megabytes as it is", () => {
     const payload = "é\n".repeat(1_000_000);

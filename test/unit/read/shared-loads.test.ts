@@ -3,7 +3,7 @@ import { SharedLoads, type Outcome } from "../../../src/read/shared-loads";
 import type { Filler, Lookup, Prepared } from "../../../src/read/filler";
 
 const tag = (name: string) => `t|${name}`;
-const keyed = (text: string, key = text) => ({ key, text }) as unknown as Lookup;
+const keyed = (text: string, key = text) => ({ key, text, settings: {} }) as unknown as Lookup;
 const filled = (one: Lookup, rowTags: readonly string[] = []): Outcome => ({
   ...one,
   fill: { payload: "", rowTags, ttl: 1 },
@@ -26,16 +26,24 @@ function setUp() {
     filler,
     guarded: async (_, call) => call().catch(() => undefined),
     transactions: () => transaction,
+    // Nothing here is to be shared with other processes.
+    joint: undefined as never,
   });
   let made = 0;
+  const run = async (...args: Parameters<typeof loads.run>) => {
+    const shared = await loads.run(...args);
+    if ("payload" in shared) throw new Error("Nobody else has filled it.");
+    return shared;
+  };
   return {
-    loads,
+    loads: { run },
     notes,
     /** What PREPARE answers the next callers with. */
     state: (...tokens: (readonly [string, string])[]) => {
       const found = new Map(tokens.map(([name, token]) => [tag(name), token]));
       const locked = tokens.some(([, token]) => token === "");
-      prepared.push({ tokens: found, fillable: !locked, state: locked ? undefined : [...found.values()].join(" ") });
+      const state = locked ? undefined : [...found.values()].join(" ");
+      prepared.push({ tokens: found, fillable: !locked, state, at: 0 });
     },
     unanswered: () => prepared.push(undefined as never),
     load: () => Promise.resolve({ made: ++made }),
