@@ -85,7 +85,6 @@ function bookReads(): LibraryReads {
   return reads;
 }
 
-/** Every kind of read that is no look at a key. */
 /** Methods that TypeORM 1 has no more. */
 function olderReads(): LibraryReads {
   const books = ({ repository }: Doors) => repository(Book) as unknown as OlderRepository;
@@ -104,6 +103,7 @@ interface OlderRepository {
   exist(options: FindManyOptions<Book>): Promise<boolean>;
 }
 
+/** Every kind of read that is no look at a key. */
 export function libraryReads(): LibraryReads {
   return {
     ...bookReads(),
