@@ -28,7 +28,7 @@ export interface RowImage {
  * transformers and embedded objects applied.
  */
 export class RowCodec {
-  private readonly columns: readonly { readonly column: ColumnMetadata; readonly alias: string }[];
+  private readonly columns: readonly SelectedColumn[];
   private readonly plans = new Map<EntityMetadata, readonly HydrationStep[]>();
   private readonly discriminator: number;
   private readonly uniqueKeys: readonly Key[];
@@ -42,7 +42,12 @@ export class RowCodec {
     this.columns = model.metadata.columns
       // TypeORM selects the primary key whatever the entity says.
       .filter(({ isSelect, isPrimary }) => isSelect || isPrimary)
-      .map((column) => ({ column, alias: this.aliasOf(column) }));
+      .map((column) => ({
+        column,
+        alias: this.aliasOf(column),
+        // Rows of a view are told apart by their texts.
+        isMoment: MOMENTS.has(column.type) && column.transformer === undefined && model.sources === undefined,
+      }));
     this.uniqueKeys = model.keys.filter(({ unique }) => unique);
     this.discriminator = this.indexOf(model.metadata.discriminatorColumn?.databaseName);
     const { near } = model.settings;
@@ -104,21 +109,37 @@ export class RowCodec {
   hydrate(row: StoredRow): ObjectLiteral {
     const metadata = this.metadataOf(row);
     const entity = metadata.create(undefined, { fromDeserializer: true }) as ObjectLiteral;
-    for (const { index, column, passes } of this.planOf(metadata)) {
+    const { driver } = this.dataSource;
+    for (const { index, column, property, passes } of this.planOf(metadata)) {
       const stored = row[index];
-      if (passes !== undefined && passes(stored)) entity[column.propertyName] = stored;
-      else column.setEntityValue(entity, this.dataSource.driver.prepareHydratedValue(decodeRaw(stored), column));
+      if (property === undefined) column.setEntityValue(entity, driver.prepareHydratedValue(decodeRaw(stored), column));
+      else if (passes?.(stored) === true) entity[property] = stored;
+      else if (passes === isTruth && (stored === 1 || stored === 0)) entity[property] = stored === 1;
+      else entity[property] = driver.prepareHydratedValue(decodeRaw(stored), column) as unknown;
     }
     return entity;
   }
 
   private encodeRow(row: RawRow): string {
     return JSON.stringify(
-      this.columns.map(({ alias }) => {
-        if (row[alias] === undefined) throw new UnencodableValue(`The column ${alias} is not in the row.`);
-        return encodeRaw(row[alias]);
+      this.columns.map(({ alias, column, isMoment }) => {
+        const value: unknown = row[alias];
+        if (value === undefined) throw new UnencodableValue(`The column ${alias} is not in the row.`);
+        return encodeRaw(isMoment && typeof value === "string" ? this.momentIn(value, column) : value);
       }),
     );
+  }
+
+  /**
+   * A text that the driver would make a date of at every hit, as that date: reading it costs more than all else that a hit does with a
+   * row. The text itself if the driver does not take the date for what it would have made.
+   */
+  private momentIn(text: string, column: ColumnMetadata): unknown {
+    const { driver } = this.dataSource;
+    const moment: unknown = driver.prepareHydratedValue(text, column);
+    if (!isDate(moment)) return text;
+    const again: unknown = driver.prepareHydratedValue(new Date(moment), column);
+    return isDate(again) && again.getTime() === moment.getTime() ? moment : text;
   }
 
   /** In single-table inheritance a row of the parent's table may be a child. */
@@ -138,7 +159,12 @@ export class RowCodec {
       .filter(
         (column) => !column.isVirtual && !metadata.childEntityMetadatas.some((child) => child.target === column.target),
       )
-      .map((column) => ({ index: this.indexOf(column.databaseName), column, passes: passesOf(column) }))
+      .map((column) => ({
+        index: this.indexOf(column.databaseName),
+        column,
+        property: column.embeddedMetadata !== undefined || column.isVirtual ? undefined : column.propertyName,
+        passes: passesOf(column),
+      }))
       .filter(({ index }) => index >= 0);
     this.plans.set(metadata, plan);
     return plan;
@@ -154,10 +180,26 @@ export class RowCodec {
   }
 }
 
+/** A column as it is selected and stored. */
+interface SelectedColumn {
+  readonly column: ColumnMetadata;
+  readonly alias: string;
+  /** Whether the driver makes dates of its texts. */
+  readonly isMoment: boolean;
+}
+
+const MOMENTS = new Set<unknown>([Date, "datetime"]);
+
+function isDate(value: unknown): value is Date {
+  return value instanceof Date && !Number.isNaN(value.getTime());
+}
+
 /** How one column of a row gets into an entity. */
 interface HydrationStep {
   readonly index: number;
   readonly column: ColumnMetadata;
+  /** Where its value goes as it is; undefined if TypeORM puts it into an object inside the entity. */
+  readonly property: string | undefined;
   readonly passes: ((stored: unknown) => boolean) | undefined;
 }
 
@@ -173,15 +215,20 @@ const AS_THEY_ARE = new Set<unknown>([
  * Tells which stored values of a column TypeORM would put into the entity unchanged; undefined if it might do something with any.
  */
 function passesOf(column: ColumnMetadata): HydrationStep["passes"] {
-  const { type, transformer, embeddedMetadata, isVirtual, isArray } = column;
-  if (transformer !== undefined || embeddedMetadata !== undefined || isVirtual || isArray) return undefined;
+  const { type, transformer, isArray } = column;
+  if (transformer !== undefined || isArray) return undefined;
   if (AS_THEY_ARE.has(type)) return isPrimitive;
+  if (type === Boolean) return isTruth;
   return type === Number ? Number.isSafeInteger : undefined;
 }
 
 /** Whether hydration makes a new value of it each time, or it cannot be changed. */
 function isCopied(stored: unknown): boolean {
   return isPrimitive(stored) || (Array.isArray(stored) && ["d", "b", "n", "f"].includes(stored[0] as string));
+}
+
+function isTruth(stored: unknown): boolean {
+  return typeof stored === "boolean" || stored === null;
 }
 
 function isPrimitive(stored: unknown): boolean {

@@ -7,6 +7,9 @@ import { createHash } from "node:crypto";
  */
 export type Tag = string;
 
+/** Nearly every id. */
+const PLAIN = /^[\w.-]*$/;
+
 /** Values longer than this are replaced by a digest: a tag is a name, not a place to keep a document. */
 const LONGEST_VALUE = 64;
 
@@ -48,14 +51,21 @@ export function isFine(tag: Tag): boolean {
   return !tag.endsWith("|") && !tag.endsWith("|*");
 }
 
+/** How columns stand in the tags of their values: database names, in the order in which the key declares them. */
+export function tagName(columns: readonly string[]): string {
+  return columns.map(part).join(",");
+}
+
 /**
- * Touched by every written row in which `columns` hold `values`.
+ * Touched by every written row in which some columns hold `values`.
  *
- * @param columns database names, in the order in which the key declares them
+ * @param name the columns, as {@link tagName} makes it
  * @param values canonical texts as {@link KeyColumn} makes them, in the same order
  */
-export function valueTag(tableGroup: string, columns: readonly string[], values: readonly string[]): Tag {
-  return `${tableGroup}|${columns.map(part).join(",")}=${values.map(part).join(",")}`;
+export function valueTag(tableGroup: string, name: string, values: readonly string[]): Tag {
+  let tag = `${tableGroup}|${name}=`;
+  for (let at = 0; at < values.length; at += 1) tag += at === 0 ? part(values[at]!) : `,${part(values[at]!)}`;
+  return tag;
 }
 
 function part(text: string): string {
@@ -65,5 +75,7 @@ function part(text: string): string {
 
 /** One UTF-16 unit at a time, so that a lone surrogate is a text like any other. */
 function escape(text: string): string {
-  return text.replace(/[^\w.-]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return PLAIN.test(text)
+    ? text
+    : text.replace(/[^\w.-]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -45,11 +45,20 @@ export function cachedQuery(
   stored: readonly unknown[],
   shape: QueryShape = {},
 ): CachedQuery {
-  const texts = key.columns.map((column, index) => valueText(column, values[index], stored[index]));
-  const { modifiers = "", joined = [] } = shape;
+  const { modifiers = "", joined } = shape;
+  let text = `${model.name}@${model.fingerprint} ${kind} ${key.id}=`;
+  for (let at = 0; at < key.columns.length; at += 1) {
+    const value = valueText(key.columns[at]!, values[at], stored[at]);
+    text += at === 0 ? value : `,${value}`;
+  }
   // A lookup through a relation also asks for the row at its other end, so it is another query than one by the column.
-  const joins = joined.length === 0 ? "" : ` joins ${joined.join(" ")}`;
-  const text = `${model.name}@${model.fingerprint} ${kind} ${key.id}=${texts.join(",")}${modifiers}${joins}`;
+  text += joined === undefined ? modifiers : `${modifiers} joins ${joined.join(" ")}`;
+  const epoch = epochTag(model.group);
+  // Nothing but its sources says when a row of a view changes.
+  const tags =
+    model.sources === undefined
+      ? [epoch, keyTag(model.group, key, stored) ?? anyRowTag(model.group)]
+      : [epoch, ...model.sources];
   return {
     kind,
     key,
@@ -57,29 +66,19 @@ export function cachedQuery(
     stored,
     wide: shape.wide === true,
     text: text.length > LONGEST_TEXT ? digest(text) : text,
-    tags: [epochTag(model.group), ...dependencies(model, key, stored), ...joined],
+    tags: joined === undefined ? tags : [...tags, ...joined],
   };
-}
-
-function dependencies(model: EntityModel, key: Key, stored: readonly unknown[]): readonly Tag[] {
-  // Nothing but its sources says when a row of a view changes.
-  if (model.sources !== undefined) return model.sources;
-  return [keyTag(model.group, key, stored) ?? anyRowTag(model.group)];
 }
 
 /** The tag of a key's values, or undefined where the database's equality is not known exactly. */
 export function keyTag(group: string, key: Key, stored: readonly unknown[]): Tag | undefined {
   const texts: string[] = [];
-  for (const [index, column] of key.columns.entries()) {
-    const text = column.canonical(stored[index]);
+  for (let at = 0; at < key.columns.length; at += 1) {
+    const text = key.columns[at]!.canonical(stored[at]);
     if (text === undefined) return undefined;
     texts.push(text);
   }
-  return valueTag(
-    group,
-    key.columns.map(({ databaseName }) => databaseName),
-    texts,
-  );
+  return valueTag(group, key.tagName, texts);
 }
 
 /** Whether an entry key can be made of a value: primitives, valid dates and bytes. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { DataSource, EntityMetadata } from "typeorm";
 import type { ColumnMetadata } from "typeorm/metadata/ColumnMetadata";
-import type { Tag } from "../core/tag";
+import { tagName, type Tag } from "../core/tag";
 import { CacheConfigError } from "../errors";
 import { canonicalOf, type Canonical } from "./column-equality";
 import type { EntitySettings } from "./entity-settings";
@@ -18,6 +18,8 @@ export interface Key {
   /** Database names, joined: what two models of one table recognise the same key by. */
   readonly id: string;
   readonly columns: readonly KeyColumn[];
+  /** The columns in tags. */
+  readonly tagName: string;
   /** At most one row has given values: the primary key, and what the entity declares unique. */
   readonly unique: boolean;
 }
@@ -69,10 +71,12 @@ export function entityModel(
   };
 }
 
-function keyOf(dataSource: DataSource, metadata: EntityMetadata, columns: readonly ColumnMetadata[]): Key {
+/** A key of these columns. */
+export function keyOf(dataSource: DataSource, metadata: EntityMetadata, columns: readonly ColumnMetadata[]): Key {
   const names = columns.map((column) => column.databaseName);
   return {
     id: names.join(","),
+    tagName: tagName(names),
     columns: columns.map((column) => ({
       column,
       databaseName: column.databaseName,

@@ -42,17 +42,13 @@ export function cacheableQuery(
 ): CacheableRead | "cache-off" | undefined {
   const names = plainNames(options);
   if (names === undefined) return analysed(model, kind, options);
-  const plans = plansOf(model);
-  const name = `${kind} ${names}`;
-  const plan = plans.get(name);
-  if (plan === undefined) return analysed(model, kind, options, (made) => plans.set(name, made));
+  const plans = plansOf(model)[kind];
+  const plan = plans.get(names);
+  if (plan === undefined) return analysed(model, kind, options, (made) => plans.set(names, made));
   const where = options.where as Readonly<Record<string, unknown>>;
-  return single(
-    model,
-    plan,
-    plan.key.columns.map(({ column }) => where[column.propertyPath]),
-    undefined,
-  );
+  const values: unknown[] = [];
+  for (const { column } of plan.key.columns) values.push(where[column.propertyPath]);
+  return single(model, plan, values, undefined);
 }
 
 function analysed(
@@ -111,17 +107,23 @@ function single(
 }
 
 function queryOf(model: EntityModel, { kind, key, shape }: Plan, values: readonly unknown[]): CachedQuery | undefined {
-  if (!values.every(isKeyValue)) return undefined;
-  const asStored = values.map((value, index) => stored(key.columns[index]?.column, value));
+  const asStored: unknown[] = [];
+  for (let at = 0; at < values.length; at += 1) {
+    if (!isKeyValue(values[at])) return undefined;
+    asStored.push(stored(key.columns[at]?.column, values[at]));
+  }
   return cachedQuery(model, kind, key, values, asStored, shape);
 }
 
-const PLANS = new WeakMap<EntityModel, Map<string, Plan>>();
+/** By the names in their where clauses. */
+type Plans = Readonly<Record<ReadKind, Map<string, Plan>>>;
 
-function plansOf(model: EntityModel): Map<string, Plan> {
+const PLANS = new WeakMap<EntityModel, Plans>();
+
+function plansOf(model: EntityModel): Plans {
   const known = PLANS.get(model);
   if (known !== undefined) return known;
-  const plans = new Map<string, Plan>();
+  const plans: Plans = { one: new Map(), many: new Map(), count: new Map(), exists: new Map() };
   PLANS.set(model, plans);
   return plans;
 }

@@ -13,7 +13,7 @@ import { dataSourceOf } from "../metadata/data-source-hooks";
 import type { EntityModel } from "../metadata/entity-model";
 import { cacheableQuery, type ReadKind } from "./cacheable-query";
 import { currentScope, inScope } from "./read-scope";
-import type { ReadCall, ReadThrough } from "./read-through";
+import type { ReadCall, ReadResult, ReadThrough } from "./read-through";
 
 /** What a repository finds its cache by. */
 export interface Reader {
@@ -135,13 +135,7 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     options: FindManyOptions<Entity>,
     typeorm: () => Promise<Entity[]>,
   ): Promise<Entity[]> {
-    return this.serve(
-      method,
-      kind,
-      options,
-      (through, call) => through.entities(call) as Promise<Entity[] | BypassReason>,
-      typeorm,
-    );
+    return this.serve(method, kind, options, ENTITIES as object as ByKey<Entity[], Entity[]>, typeorm);
   }
 
   private first(
@@ -149,41 +143,38 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     options: FindOneOptions<Entity>,
     typeorm: () => Promise<Entity | null>,
   ): Promise<Entity | null> {
-    return this.serve(
-      method,
-      "one",
-      options,
-      async (through, call) => {
-        const found = await through.entities(call);
-        return typeof found === "string" ? found : ((found[0] as Entity | undefined) ?? null);
-      },
-      typeorm,
-    );
+    return this.serve(method, "one", options, FIRST as object as ByKey<Entity[], Entity | null>, typeorm);
   }
 
   private whether(method: string, options: FindManyOptions<Entity>, typeorm: () => Promise<boolean>): Promise<boolean> {
-    return this.serve(method, "exists", options, (through, call) => through.exists(call), typeorm);
+    return this.serve(method, "exists", options, EXISTS, typeorm);
   }
 
   private number(method: string, options: FindManyOptions<Entity>, typeorm: () => Promise<number>): Promise<number> {
-    return this.serve(method, "count", options, (through, call) => through.count(call), typeorm);
+    return this.serve(method, "count", options, COUNT, typeorm);
   }
 
   /** By key if that says it all, else by the statements that TypeORM makes of the call. */
-  private async serve<Result extends object | boolean | number | null>(
+  private serve<Found extends object | boolean | number, Result>(
     method: string,
     kind: ReadKind,
     options: FindManyOptions<Entity>,
-    byKey: (readThrough: ReadThrough, call: ReadCall) => Promise<Result | BypassReason>,
+    { look, resultOf }: ByKey<Found, Result>,
     typeorm: () => Promise<Result>,
   ): Promise<Result> {
     // TypeORM 0.3 and 1.x disagree on whether the options of one entity are those of any.
     const untyped: object = options;
     const plan = this.plan(kind, untyped);
     if (plan === undefined) return this.statements(method, typeorm);
-    const found = typeof plan === "string" ? plan : await byKey(plan.readThrough, plan.call);
-    if (typeof found !== "string") return found;
-    this.bypass(method, found);
+    if (typeof plan === "string") return this.past(method, plan, typeorm);
+    return look(plan.readThrough, plan.call).then((found) =>
+      typeof found === "string" ? this.past(method, found, typeorm) : resultOf(found),
+    );
+  }
+
+  /** TypeORM's own way, and nothing of it from the cache. */
+  private past<Result>(method: string, reason: BypassReason, typeorm: () => Promise<Result>): Promise<Result> {
+    this.bypass(method, reason);
     const isOffered = currentScope().cached ?? readerOf(this.manager)?.transparent ?? false;
     return isOffered ? inScope({ cached: false }, typeorm) : typeorm();
   }
@@ -218,6 +209,21 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     throw new EntityNotFoundError(this.target, criteria);
   }
 }
+
+/** How a method finds by key, and what it makes of that. */
+interface ByKey<Found, Result> {
+  readonly look: (readThrough: ReadThrough, call: ReadCall) => Promise<Found | BypassReason>;
+  readonly resultOf: (found: Found) => Result;
+}
+
+const asFound = <Found>(found: Found): Found => found;
+const ENTITIES: ByKey<ReadResult, ReadResult> = {
+  look: (through, call) => through.entities(call),
+  resultOf: asFound,
+};
+const FIRST: ByKey<ReadResult, ObjectLiteral | null> = { ...ENTITIES, resultOf: ([first]) => first ?? null };
+const EXISTS: ByKey<boolean, boolean> = { look: (through, call) => through.exists(call), resultOf: asFound };
+const COUNT: ByKey<number, number> = { look: (through, call) => through.count(call), resultOf: asFound };
 
 type Where<Entity> = FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[];
 type NumericColumn<Entity extends ObjectLiteral> = Parameters<Repository<Entity>["sum"]>[0];

@@ -2,8 +2,7 @@ import { FindOperator, type EntityMetadata } from "typeorm";
 import type { ColumnMetadata } from "typeorm/metadata/ColumnMetadata";
 import { anyRowTag, epochTag, type Tag } from "../core/tag";
 import { keyTag } from "../metadata/cached-query";
-import { canonicalOf } from "../metadata/column-equality";
-import type { Key } from "../metadata/entity-model";
+import { keyOf } from "../metadata/entity-model";
 import { groupOfTable } from "../metadata/reachable";
 import { entriesOf } from "./find-options";
 
@@ -85,15 +84,7 @@ function relationComparisons(
   ) {
     return undefined;
   }
-  const key: Key = {
-    id: "",
-    unique: true,
-    columns: target.primaryColumns.map((column) => ({
-      column,
-      databaseName: column.databaseName,
-      canonical: canonicalOf(column, connection),
-    })),
-  };
+  const key = keyOf(connection, target, target.primaryColumns);
   const group = groupOfTable(target);
   const isPrimary = target.primaryColumns.every((column) => compared.has(column));
   const values = target.primaryColumns.map((column) => stored(column, compared.get(column)?.value));

@@ -1,6 +1,6 @@
 import type { CacheReporter, MissReason } from "../events";
 import type { CacheLogger } from "../options";
-import type { ReadAnswer, Store } from "../store/store";
+import type { ReadAnswer, ReadRequest, Store } from "../store/store";
 import type { Filler, Lookup } from "./filler";
 
 /** What the store had of what was asked for. */
@@ -36,8 +36,13 @@ export class EntryReader {
     asked: readonly Asked[],
     open: (payload: string) => Content,
   ): Promise<Looked<Asked, Content> | undefined> {
-    const answers = await this.read(asked, false);
-    if (answers === undefined) return undefined;
+    let answers: readonly ReadAnswer[];
+    try {
+      answers = await this.options.store.read(this.requestsFor(asked, false));
+    } catch (error) {
+      this.options.reporter.emit("storeError", { operation: "read", error });
+      return undefined;
+    }
     const hits: Content[] = [];
     const missed: Asked[] = [];
     const stale: Asked[] = [];
@@ -52,19 +57,15 @@ export class EntryReader {
 
   /** What the store has, without counting anything; undefined if it did not answer. */
   ask(asked: readonly Lookup[]): Promise<ReadAnswer[] | undefined> {
-    return this.read(asked, true);
+    return this.guarded("read", () => this.options.store.read(this.requestsFor(asked, true)));
   }
 
-  private read(asked: readonly Lookup[], quiet: boolean): Promise<ReadAnswer[] | undefined> {
-    return this.guarded("read", () =>
-      this.options.store.read(
-        asked.map(({ key, group, text, tags, revealing }) => {
-          const rowTags = revealing.length > 0 ? this.options.filler.hintOf(key) : undefined;
-          const request = quiet ? { key, group, query: text, tags, quiet } : { key, group, query: text, tags };
-          return rowTags === undefined ? request : { ...request, rowTags };
-        }),
-      ),
-    );
+  private requestsFor(asked: readonly Lookup[], quiet: boolean): ReadRequest[] {
+    return asked.map(({ key, group, text, tags, revealing }) => {
+      const rowTags = revealing.length > 0 ? this.options.filler.hintOf(key) : undefined;
+      const request = quiet ? { key, group, query: text, tags, quiet } : { key, group, query: text, tags };
+      return rowTags === undefined ? request : { ...request, rowTags };
+    });
   }
 
   /** Runs a call of the store; undefined if it failed. */

@@ -56,6 +56,7 @@ export class ReadThrough {
     const codec = this.options.codecOf(model);
     const looked = await this.look(model, read, (payload) => rebuild(codec, payload));
     if (typeof looked === "string") return looked;
+    if (looked === undefined) return "store-unavailable";
     if (looked.stale.length > 0) this.loads.renew(looked.stale, ...this.loading(call, looked.stale, false));
     const hits = looked.hits.length === 1 ? looked.hits[0]! : looked.hits.flat();
     const loaded = looked.missed.length === 0 ? [] : await this.loadEntities(call, looked.missed);
@@ -70,6 +71,7 @@ export class ReadThrough {
     const codec = this.options.codecOf(call.model);
     const looked = await this.look(call.model, call.read, (payload) => codec.decode(payload).length > 0);
     if (typeof looked === "string") return looked;
+    if (looked === undefined) return "store-unavailable";
     if (looked.stale.length > 0) this.loads.renew(looked.stale, ...this.loading(call, looked.stale, false));
     const [hit] = looked.hits;
     if (hit !== undefined) return hit;
@@ -81,6 +83,7 @@ export class ReadThrough {
   async count({ manager, model, read, options }: ReadCall): Promise<number | BypassReason> {
     const looked = await this.look(model, read, numberIn);
     if (typeof looked === "string") return looked;
+    if (looked === undefined) return "store-unavailable";
     const counting = (asked: readonly KeyedQuery[]): LoadOf<Counted> => [
       () => this.options.loader.count(manager, model, { find: options, members: asked.flatMap(membersOf) }),
       ({ count, memberTags }) =>
@@ -108,14 +111,14 @@ export class ReadThrough {
     }));
   }
 
-  private async look<Content>(
+  /** Undefined if the store did not answer. */
+  private look<Content>(
     model: EntityModel,
     read: CacheableRead,
     open: (payload: string) => Content,
-  ): Promise<Looked<KeyedQuery, Content> | BypassReason> {
+  ): Promise<Looked<KeyedQuery, Content> | undefined> | "key-builder" {
     const asked = this.keyed(model, read);
-    if (asked === undefined) return "key-builder";
-    return (await this.options.entries.look(asked, open)) ?? "store-unavailable";
+    return asked === undefined ? "key-builder" : this.options.entries.look(asked, open);
   }
 
   private async loadEntities(call: ReadCall, missed: readonly KeyedQuery[]): Promise<readonly ObjectLiteral[]> {

@@ -13,20 +13,39 @@ export function readEntries(session: Session, requests: readonly ReadRequest[]):
 }
 
 /** The way of nearly every hit, and therefore without anything that several requests would need. */
-async function readOne(session: Session, request: ReadRequest): Promise<ReadAnswer[]> {
+function readOne(session: Session, request: ReadRequest): Promise<ReadAnswer[]> {
   const { client, keys } = session;
-  const { group, key, query, tags, rowTags = NO_TAGS } = request;
+  const { group, key, tags, rowTags = NO_TAGS } = request;
   const asked = [keys.entry(group, key)];
   for (const tag of tags) asked.push(keys.tag(tag));
   for (const tag of rowTags) asked.push(keys.tag(tag));
-  const [value, ...held] = await client.mget(asked);
+  return client.mget(asked).then((values) => answerOne(session, request, values));
+}
+
+function answerOne(
+  session: Session,
+  request: ReadRequest,
+  [value, ...held]: readonly (string | null)[],
+): ReadAnswer[] | Promise<ReadAnswer[]> {
+  const { rowTags = NO_TAGS } = request;
   if (value !== null && value !== undefined && held.every(isToken)) {
-    const payload = payloadUnder(value, query, held, rowTags);
+    const payload = payloadUnder(value, request.query, held, rowTags);
     if (payload !== undefined) {
       const hit: ReadAnswer = { outcome: "hit", payload, rowTags };
       return [request.wantsTokens === true ? { ...hit, tokens: held } : hit];
     }
   }
+  return answerSlowly(session, request, value, held);
+}
+
+/** What is no hit, or not known to be one without another look. */
+async function answerSlowly(
+  session: Session,
+  request: ReadRequest,
+  value: string | null | undefined,
+  held: readonly (string | null)[],
+): Promise<ReadAnswer[]> {
+  const { tags, rowTags = NO_TAGS } = request;
   const entry = entryIn(value, request);
   if ("outcome" in entry) return [entry];
   if (!isFresh(entry, 0, tags.length, (at) => held[at])) return [staleOf(entry)];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { anyRowTag, epochTag, group, groupOf, valueTag } from "../../../src/core/tag";
+import { anyRowTag, epochTag, group, groupOf, tagName, valueTag } from "../../../src/core/tag";
 
 /** Texts that try to break out of their place, lone surrogates included. */
 const text = fc.oneof(
@@ -23,7 +23,7 @@ describe("tags", () => {
     const product = group("public.product");
     expect(epochTag(product)).toBe("public.product|");
     expect(anyRowTag(product)).toBe("public.product|*");
-    expect(valueTag(product, ["tenant_id", "slug"], ["7", "red-shoe"])).toBe(
+    expect(valueTag(product, tagName(["tenant_id", "slug"]), ["7", "red-shoe"])).toBe(
       "public.product|tenant_id,slug=7,red-shoe",
     );
   });
@@ -31,7 +31,7 @@ describe("tags", () => {
   it("are the same for the same values only", () => {
     fc.assert(
       fc.property(key, key, (one, another) => {
-        const tagOf = ({ table, names, values }: typeof one) => valueTag(group(table), names, values);
+        const tagOf = ({ table, names, values }: typeof one) => valueTag(group(table), tagName(names), values);
         expect(tagOf(one) === tagOf(another)).toBe(JSON.stringify(one) === JSON.stringify(another));
       }),
       { numRuns: 5000 },
@@ -41,14 +41,14 @@ describe("tags", () => {
   it("keep a value in its place: no two splits of one text meet", () => {
     const product = group("product");
     const tags = [
-      valueTag(product, ["a", "b"], ["1", "2"]),
-      valueTag(product, ["a,b"], ["1,2"]),
-      valueTag(product, ["a"], ["1,2"]),
-      valueTag(product, ["a", "b"], ["1,2", ""]),
-      valueTag(product, ["a=1"], ["2"]),
-      valueTag(product, ["a"], ["1=2"]),
-      valueTag(product, ["a"], [""]),
-      valueTag(product, ["a"], ["*"]),
+      valueTag(product, tagName(["a", "b"]), ["1", "2"]),
+      valueTag(product, tagName(["a,b"]), ["1,2"]),
+      valueTag(product, tagName(["a"]), ["1,2"]),
+      valueTag(product, tagName(["a", "b"]), ["1,2", ""]),
+      valueTag(product, tagName(["a=1"]), ["2"]),
+      valueTag(product, tagName(["a"]), ["1=2"]),
+      valueTag(product, tagName(["a"]), [""]),
+      valueTag(product, tagName(["a"]), ["*"]),
       anyRowTag(product),
       epochTag(product),
     ];
@@ -58,7 +58,7 @@ describe("tags", () => {
   it("hold no character that ends a line, a list, a hash tag or a holder", () => {
     fc.assert(
       fc.property(key, ({ table, names, values }) => {
-        expect(valueTag(group(table), names, values)).toMatch(/^[\w.%-]+\|[\w.%,#-]*=[\w.%,#-]*$/);
+        expect(valueTag(group(table), tagName(names), values)).toMatch(/^[\w.%-]+\|[\w.%,#-]*=[\w.%,#-]*$/);
       }),
     );
   });
@@ -67,7 +67,8 @@ describe("tags", () => {
     fc.assert(
       fc.property(key, ({ table, names, values }) => {
         const of = group(table);
-        for (const tag of [epochTag(of), anyRowTag(of), valueTag(of, names, values)]) expect(groupOf(tag)).toBe(of);
+        for (const tag of [epochTag(of), anyRowTag(of), valueTag(of, tagName(names), values)])
+          expect(groupOf(tag)).toBe(of);
       }),
     );
   });
@@ -75,10 +76,10 @@ describe("tags", () => {
   it("replace long values by digests, which never meet a short value", () => {
     const product = group("product");
     const [long, other] = ["x".repeat(65), `${"x".repeat(64)}y`];
-    const tag = valueTag(product, ["body"], [long]);
+    const tag = valueTag(product, tagName(["body"]), [long]);
     expect(tag).toMatch(/^product\|body=#[\w-]{22}$/);
-    expect(valueTag(product, ["body"], [other])).not.toBe(tag);
-    expect(valueTag(product, ["body"], [tag.slice("product|body=".length)])).not.toBe(tag);
-    expect(valueTag(product, ["body"], ["x".repeat(64)])).toBe(`product|body=${"x".repeat(64)}`);
+    expect(valueTag(product, tagName(["body"]), [other])).not.toBe(tag);
+    expect(valueTag(product, tagName(["body"]), [tag.slice("product|body=".length)])).not.toBe(tag);
+    expect(valueTag(product, tagName(["body"]), ["x".repeat(64)])).toBe(`product|body=${"x".repeat(64)}`);
   });
 });

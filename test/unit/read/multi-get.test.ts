@@ -9,6 +9,7 @@ import { rowsByQuery, sorted, withIds } from "../../../src/read/multi-get";
 const column = { getEntityValue: (entity: { id: unknown }) => entity.id };
 const primaryKey = {
   id: "id",
+  tagName: "id",
   unique: true,
   columns: [
     {

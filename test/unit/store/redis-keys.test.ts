@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { anyRowTag, epochTag, group, valueTag } from "../../../src/core/tag";
+import { anyRowTag, epochTag, group, tagName, valueTag } from "../../../src/core/tag";
 import { RedisKeys, serverIdOf } from "../../../src/store/redis/redis-keys";
 
 const ID = serverIdOf("0123456789abcdef0123456789abcdef01234567");
@@ -28,7 +28,7 @@ describe("RedisKeys", () => {
         const keys = new RedisKeys(namespace, ID);
         const of = group(table);
         const all = [keys.guard(of), keys.tag(epochTag(of)), keys.tag(anyRowTag(of)), keys.entry(of, key)];
-        all.push(keys.lastServer(of), keys.tag(valueTag(of, ["{a}"], [key])));
+        all.push(keys.lastServer(of), keys.tag(valueTag(of, tagName(["{a}"]), [key])));
         expect(new Set(all.map(hashTag))).toEqual(new Set([of]));
       }),
     );
@@ -53,7 +53,7 @@ describe("RedisKeys", () => {
       const built = [
         keys.guard(of),
         keys.tag(epochTag(of)),
-        keys.tag(valueTag(of, ["c"], [key])),
+        keys.tag(valueTag(of, tagName(["c"]), [key])),
         keys.entry(of, key),
         keys.lastServer(of),
       ];
