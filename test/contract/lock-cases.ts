@@ -114,6 +114,19 @@ export function describeLocks(world: World): void {
       expect(await world.other.prepare([SKU], TAG_TTL)).toEqual([""]);
     });
 
+    it("takes thousands of tags, some of which others hold", async () => {
+      const tags = Array.from({ length: 9001 }, (_, id) => `shop.product|id=${id}`);
+      const some = [0, 1999, 2000, 4000, 8999, 9000].map((id) => tags[id]!);
+      await world.other.lock(some, "another", [], TAG_TTL);
+      await world.store.lock(tags, "w", [], TAG_TTL);
+      expect(new Set(await world.store.prepare(tags, TAG_TTL))).toEqual(new Set([""]));
+      expect(await unlock(world.store, "w", tags)).toEqual({ held: true, written: 0 });
+      const tokens = await world.store.prepare(tags, TAG_TTL);
+      expect(tags.filter((_, at) => tokens[at] === "")).toEqual(some);
+      expect(await unlock(world.other, "another", some)).toEqual({ held: true, written: 0 });
+      expect(await world.store.prepare(some, TAG_TTL)).not.toContain("");
+    });
+
     it("has nothing to do without tags", async () => {
       expect(await world.store.lock([], "w", [], TAG_TTL)).toEqual([]);
       expect(await unlock(world.store, "w", [])).toEqual({ held: true, written: 0 });

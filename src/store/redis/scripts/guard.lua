@@ -62,12 +62,36 @@ local function in_quarantine(lock_ttl)
   return now < ends
 end
 
--- The holders of a tag, dead ones included, in the order in which they came: { { name, deadline }, ... }.
-local function holders_of(field)
+-- A call with more arguments than this might not fit onto Lua's stack.
+local most_arguments = 4000
+
+-- Calls a command with a list of arguments behind its key, in parts if they are many.
+local function call_with(command, key, list)
+  for first = 1, #list, most_arguments do
+    redis.call(command, key, unpack(list, first, math.min(first + most_arguments - 1, #list)))
+  end
+end
+
+-- The fields of the guard that list the holders of KEYS[first..last], false where there is none.
+local function records_of(first, last)
+  local records = {}
+  for start = first, last, most_arguments do
+    local fields = {}
+    for index = start, math.min(start + most_arguments - 1, last) do
+      fields[#fields + 1] = field_of(KEYS[index])
+    end
+    for offset, record in ipairs(redis.call("HMGET", guard, unpack(fields))) do
+      records[start + offset - 1] = record
+    end
+  end
+  return records
+end
+
+-- The holders that a field lists, dead ones included, in the order in which they came: { { name, deadline }, ... }.
+local function holders_in(record)
   local holders = {}
-  local text = redis.call("HGET", guard, field)
-  if text then
-    for name, deadline in string.gmatch(text, "(%S+)=(%d+)") do
+  if record then
+    for name, deadline in string.gmatch(record, "(%S+)=(%d+)") do
       holders[#holders + 1] = { name, tonumber(deadline) }
     end
   end
@@ -113,7 +137,7 @@ local function capture(first, last, quarantined, new_token, tag_ttl)
       -- The guard decides, not the tag: the tag of a live lock may have been evicted, and a token that is minted now
       -- would make a fill of the old row valid after COMMIT.
       local field = field_of(tag)
-      local holders = holders_of(field)
+      local holders = holders_in(redis.call("HGET", guard, field))
       locked = any_alive(holders)
       if #holders > 0 and not locked then
         redis.call("HDEL", guard, field)

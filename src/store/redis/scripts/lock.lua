@@ -23,12 +23,15 @@ local last_locked = tonumber(ARGV[3]) + 1
 -- not carry the moved one.
 local tokens = capture(last_locked + 1, #KEYS, in_quarantine(lock_ttl), ARGV[4], ARGV[5])
 
+local deadline = holder .. "=" .. integer(now + lock_ttl)
+local mark = "!" .. holder
+local marks = {}
+local lists = {}
+local records = records_of(2, last_locked)
 for index = 2, last_locked do
-  local tag = KEYS[index]
-  local field = field_of(tag)
   local kept = {}
   local renewed = false
-  for _, other in ipairs(holders_of(field)) do
+  for _, other in ipairs(holders_in(records[index])) do
     if other[1] == holder then
       renewed = other[2] > now
     elseif other[2] > now then
@@ -38,23 +41,28 @@ for index = 2, last_locked do
   -- The mark tells at unlock that nobody else had the tag meanwhile. A holder who is here now may commit after us and be gone
   -- before we look (a statement outside of a transaction locks before it has its row), and renewing must not wipe out the
   -- trace of one who came since: both leave a mark that is nobody's.
-  local mark = "!" .. holder
-  if #kept > 0 or (renewed and read_tag(tag) ~= mark) then
-    mark = "!"
+  if #kept > 0 or (renewed and read_tag(KEYS[index]) ~= mark) then
+    marks[index] = "!"
+  else
+    marks[index] = mark
   end
-  kept[#kept + 1] = { holder, now + lock_ttl }
-  redis.call("HSET", guard, field, holders_text(kept))
-  -- The mark may expire: the guard decides. Past the deadline it says nothing that a missing tag does not say.
-  redis.call("SET", tag, mark, "PX", integer(2 * lock_ttl))
+  lists[#lists + 1] = field_of(KEYS[index])
+  lists[#lists + 1] = #kept > 0 and holders_text(kept) .. " " .. deadline or deadline
+end
+call_with("HSET", guard, lists)
+-- The mark may expire: the guard decides. Past the deadline it says nothing that a missing tag does not say.
+local mark_ttl = integer(2 * lock_ttl)
+for index = 2, last_locked do
+  redis.call("SET", KEYS[index], marks[index], "PX", mark_ttl)
 end
 
 announce(ARGV[6], ARGV[7])
 
 -- Locks of writers that crashed and whose tags nobody asks for again would pile up. Redis before 6.2 has no HRANDFIELD.
-local fields = redis.pcall("HRANDFIELD", guard, 2)
-if not fields.err then
-  for _, field in ipairs(fields) do
-    if field ~= "q" and not any_alive(holders_of(field)) then
+if redis.call("HLEN", guard) > last_locked then
+  local fields = redis.pcall("HRANDFIELD", guard, 2)
+  for _, field in ipairs(fields.err and {} or fields) do
+    if field ~= "q" and not any_alive(holders_in(redis.call("HGET", guard, field))) then
       redis.call("HDEL", guard, field)
     end
   end

@@ -31,16 +31,20 @@ local quarantined = not ends or now < ends
 
 -- By index in KEYS: the tags that may be written under.
 local owned = {}
+local writes = #KEYS > last_tag + watched
+local tags = {}
+local ended = {}
+local shared = {}
+local records = records_of(2, last_tag)
 for index = 2, last_tag do
-  local tag = KEYS[index]
-  local field = field_of(tag)
+  local record = records[index]
   local others = {}
   local alive = false
-  for _, record in ipairs(holders_of(field)) do
-    if record[1] == holder then
-      alive = record[2] > now
+  for _, one in ipairs(holders_in(record)) do
+    if one[1] == holder then
+      alive = one[2] > now
     else
-      others[#others + 1] = record
+      others[#others + 1] = one
     end
   end
   if not alive then
@@ -48,17 +52,23 @@ for index = 2, last_tag do
   end
   -- Another holder, even a dead one, may have committed after this one; and so may one that came and went, whose mark is
   -- then on the tag. Only a tag that was this holder's all along tells that its value is the newest.
-  owned[index] = alive and not quarantined and #others == 0 and read_tag(tag) == "!" .. holder
-  -- Also if others still hold it: the guard keeps it locked, and the mark that is gone tells them that somebody else has had
-  -- it, even if that one's record was lost before they came. First, because a script that has written is not stopped when
-  -- memory is short.
-  redis.call("DEL", tag)
+  owned[index] = writes and alive and not quarantined and #others == 0 and read_tag(KEYS[index]) == "!" .. holder
+  tags[#tags + 1] = KEYS[index]
   if any_alive(others) then
-    redis.call("HSET", guard, field, holders_text(others))
-  else
-    redis.call("HDEL", guard, field)
+    shared[#shared + 1] = field_of(KEYS[index])
+    shared[#shared + 1] = holders_text(others)
+  elseif record then
+    ended[#ended + 1] = field_of(KEYS[index])
   end
 end
+-- Also if others still hold it: the guard keeps it locked, and the mark that is gone tells them that somebody else has had
+-- it, even if that one's record was lost before they came. First, because a script that has written is not stopped when
+-- memory is short.
+for first = 1, #tags, most_arguments do
+  redis.call("DEL", unpack(tags, first, math.min(first + most_arguments - 1, #tags)))
+end
+call_with("HSET", guard, shared)
+call_with("HDEL", guard, ended)
 
 local barred = false
 for offset = 1, watched do
@@ -71,19 +81,19 @@ for key = last_tag + watched + 1, #KEYS do
   local value = ARGV[argument]
   local ttl = ARGV[argument + 1]
   local count = tonumber(ARGV[argument + 2])
-  local tags = {}
+  local under = {}
   for offset = 1, count do
-    tags[offset] = tonumber(ARGV[argument + 2 + offset])
+    under[offset] = tonumber(ARGV[argument + 2 + offset])
   end
   argument = argument + 3 + count
 
   local allowed = not barred
-  for _, index in ipairs(tags) do
+  for _, index in ipairs(under) do
     allowed = allowed and owned[index]
   end
   if allowed then
     redis.call("SET", KEYS[key], value, "PX", ttl)
-    for _, index in ipairs(tags) do
+    for _, index in ipairs(under) do
       redis.call("SET", KEYS[index], new_token, "PX", tag_ttl)
     end
     written = written + 1
