@@ -1,11 +1,12 @@
 import { resolve } from "node:path";
 import { inspect } from "node:util";
 import type { DataSource } from "typeorm";
+import type { CompressionSettings } from "./codec/payload-packing";
 import { CoherentCache } from "./coherent-cache";
 import { createTokenSource } from "./core/token";
 import { CacheConfigError, CacheStateError } from "./errors";
 import { milliseconds } from "./metadata/entity-settings";
-import type { CacheLogger, CacheOptions } from "./options";
+import type { CacheLogger, CacheOptions, CompressionOptions } from "./options";
 import { DIALECTS } from "./sql/dialects";
 import { MemoryStore } from "./store/memory-store";
 import type { Store } from "./store/store";
@@ -90,6 +91,7 @@ function checked(options: CacheOptions) {
   }
   return {
     channel: channelSettings(options.channel),
+    compression: compressionSettings(options.compression),
     consistency,
     store,
     lockTtl,
@@ -110,6 +112,23 @@ function channelSettings(channel: CacheOptions["channel"] = true): ChannelSettin
     throw invalid("channel.secret must be a text that is not empty; leave it out for a channel without one.");
   }
   return { secret, heartbeat: milliseconds(heartbeat, "channel.heartbeat", 60) };
+}
+
+/** Undefined: nothing is packed. */
+function compressionSettings(compression: CacheOptions["compression"]): CompressionSettings | undefined {
+  if (compression === undefined) return undefined;
+  const { codec, above = 4096 } = (compression ?? {}) as Partial<CompressionOptions>;
+  const isCodec =
+    typeof codec === "object" &&
+    codec !== null &&
+    /^[\w-]+$/.test(codec.name) &&
+    typeof codec.compress === "function" &&
+    typeof codec.decompress === "function";
+  if (!isCodec) throw invalid("compression.codec must be a Compressor: { name, compress, decompress }.");
+  if (!Number.isSafeInteger(above) || above < 0) {
+    throw invalid(`compression.above is ${inspect(above)}, but must be a number of bytes.`);
+  }
+  return { codec, above };
 }
 
 /** No read and no write may fail because a message could not be written. */

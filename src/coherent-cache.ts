@@ -6,6 +6,7 @@ import type {
   FindOptionsWhere,
   ObjectLiteral,
 } from "typeorm";
+import { PayloadPacking } from "./codec/payload-packing";
 import { RowCodec } from "./codec/row-codec";
 import { systemClock } from "./core/clock";
 import { epochTag, type Tag } from "./core/tag";
@@ -74,6 +75,7 @@ export class CoherentCache {
     this.store = store;
     const codecOf = (model: EntityModel) => this.codecs.get(model)!;
     const tagTtl = () => this.tagTtl;
+    const packing = new PayloadPacking(resolved.compression);
     logEvents(reporter, resolved.options.debug);
     const transactions = () => this.observer.transactions(dataSource);
     this.hub = new ChangeHub({
@@ -108,7 +110,7 @@ export class CoherentCache {
     this.observer = new StatementObserver({
       schema: () => (this.closed ? undefined : this.schema),
       analyzer: this.analyzer,
-      sender: new LockedSender(protocol, { namespace, codecOf, onEntry }),
+      sender: new LockedSender(protocol, { namespace, codecOf, packing, onEntry }),
     });
     this.subscriber = new CacheSubscriber(
       () => this.schema,
@@ -120,6 +122,7 @@ export class CoherentCache {
       namespace,
       analyzer: this.analyzer,
       codecOf,
+      packing,
       reporter,
       logger,
       history: new History(reporter),

@@ -44,6 +44,8 @@ export type UnfilledReason =
   | "negative-off"
   /** More rows than the key allows, or other ones: the table does not keep to what the entity says of it. */
   | "ambiguous"
+  /** The entry would take more bytes than `maxEntryBytes`. */
+  | "too-large"
   /** A load in the background failed; whoever reads it next sees why. */
   | "failed";
 
@@ -136,6 +138,7 @@ export class CacheReporter {
     unencodable: 0,
     "negative-off": 0,
     ambiguous: 0,
+    "too-large": 0,
     failed: 0,
   };
   private readonly bypasses: Partial<Record<BypassReason, number>> = {};

@@ -27,12 +27,14 @@ export { PollingFeed, type PolledConnection, type PollingFeedOptions } from "./f
 export type { PolledDialect } from "./feed/polling-triggers";
 export { PostgresFeed, type PostgresClient, type PostgresFeedOptions } from "./feed/postgres-feed";
 export { RedisStreamFeed, type RedisStreamFeedOptions } from "./feed/redis-stream-feed";
+export { zstd, type Compressor } from "./codec/payload-packing";
 export { CacheKey, Cached } from "./metadata/decorators";
 export type {
   CachedOptions,
   CacheLogger,
   CacheOptions,
   ChannelOptions,
+  CompressionOptions,
   Consistency,
   Duration,
   EntityCacheOptions,

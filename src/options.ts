@@ -1,4 +1,5 @@
 import type { EntityTarget, ObjectLiteral } from "typeorm";
+import type { CompressionSettings, Compressor } from "./codec/payload-packing";
 import type { BypassReason } from "./events";
 import type { Dialect } from "./sql/tokenizer";
 import type { Store } from "./store/store";
@@ -60,6 +61,11 @@ export interface CachedOptions {
   readonly negativeTtl?: Duration;
   /** Share of the TTL, 0 to 1, by which it is shortened at random. Default: `defaults.jitter`, 0.1. */
   readonly jitter?: number;
+  /**
+   * Entries that take more than this many bytes in the store, packed and with what they depend on, are not stored: a write-through
+   * only invalidates, and a read loads each time. Default: `defaults.maxEntryBytes`, 1 MiB.
+   */
+  readonly maxEntryBytes?: number;
   /**
    * Gives up the promise that nothing stale is served: an entry that a write has made stale, or that is older than `ttl`, is served
    * up to this long after it was filled, while one load in the background renews it. That holds for the process that wrote, too. The time is
@@ -160,6 +166,14 @@ export interface CacheOptions {
   readonly transparent?: boolean;
   /** What an entity's settings are filled up from. */
   readonly defaults?: Omit<CachedOptions, "dependsOn">;
+  /**
+   * Makes large entries smaller in the store; see docs/reads.md. Processes with another codec, or none, miss what this one has stored.
+   * Default: none.
+   *
+   * @example
+   * compression: { codec: zstd() } // Node.js 22.15; for others see Compressor
+   */
+  readonly compression?: CompressionOptions;
   /** Builds the keys of all entities that name no builder of their own. */
   readonly keyBuilder?: KeyBuilder;
   /**
@@ -193,6 +207,13 @@ export interface CacheOptions {
   readonly debug?: (line: string) => void;
 }
 
+/** How large entries are made smaller. */
+export interface CompressionOptions {
+  readonly codec: Compressor;
+  /** Results of more bytes than this are packed, if that makes them smaller. Default: 4096. */
+  readonly above?: number;
+}
+
 /** How the channel works that tells of changes. */
 export interface ChannelOptions {
   /**
@@ -217,6 +238,7 @@ export interface ResolvedOptions {
   readonly storeTimeout: number;
   readonly logger: CacheLogger;
   readonly channel: ChannelSettings | undefined;
+  readonly compression: CompressionSettings | undefined;
   readonly options: CacheOptions;
 }
 

@@ -23,6 +23,8 @@ export interface EntitySettings {
   /** 0: no negative entries. */
   readonly negativeTtl: number;
   readonly jitter: number;
+  /** Of an entry in the store. */
+  readonly maxEntryBytes: number;
   /** Milliseconds; undefined: nothing that is stale is served. */
   readonly staleWhileRevalidate?: number | undefined;
   /** Among whom one load is shared. Default: process. */
@@ -36,7 +38,13 @@ export interface EntitySettings {
   readonly dependsOn?: readonly ViewSource[] | undefined;
 }
 
-const DEFAULTS = Object.freeze({ strategy: "invalidate", ttl: "10m", negativeTtl: "1m", jitter: 0.1 } as const);
+const DEFAULTS = Object.freeze({
+  strategy: "invalidate",
+  ttl: "10m",
+  negativeTtl: "1m",
+  jitter: 0.1,
+  maxEntryBytes: 1024 * 1024,
+} as const);
 
 /** How copies in this process are kept. */
 export interface NearSettings {
@@ -164,7 +172,7 @@ function dependsOnOf(metadata: EntityMetadata, dependsOn: unknown): readonly Vie
 }
 
 function resolve(
-  merged: CachedOptions & Required<Pick<CachedOptions, "strategy" | "ttl" | "negativeTtl" | "jitter">>,
+  merged: CachedOptions & Required<Pick<CachedOptions, keyof typeof DEFAULTS>>,
   options: CacheOptions,
   entity: string,
 ): Omit<EntitySettings, "keys" | "dependsOn"> {
@@ -193,7 +201,10 @@ function resolve(
       `negativeTtl (${negativeTtl} ms) is longer than ttl (${ttl} ms). Shorten the one or lengthen the other.`,
     );
   }
-  const { staleWhileRevalidate, singleFlight } = merged;
+  const { staleWhileRevalidate, singleFlight, maxEntryBytes } = merged;
+  if (!Number.isSafeInteger(maxEntryBytes) || maxEntryBytes < 1) {
+    throw invalid(entity, `maxEntryBytes is ${inspect(maxEntryBytes)}, but must be a positive integer.`);
+  }
   if (singleFlight !== undefined && singleFlight !== "process" && singleFlight !== "everywhere") {
     throw invalid(entity, `singleFlight is ${inspect(singleFlight)}, but must be "process" or "everywhere".`);
   }
@@ -205,6 +216,7 @@ function resolve(
     ttl,
     negativeTtl: Math.min(negativeTtl, ttl),
     singleFlight,
+    maxEntryBytes,
     staleWhileRevalidate:
       staleWhileRevalidate === undefined || staleWhileRevalidate === false
         ? undefined

@@ -176,6 +176,7 @@ function primaryKeyOf(dataSource: DataSource, metadata: EntityMetadata): Key {
     ttl: 1,
     negativeTtl: 0,
     jitter: 0,
+    maxEntryBytes: 1,
     keyBuilder: undefined,
     keys: [],
   } as const;

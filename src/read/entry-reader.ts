@@ -1,3 +1,4 @@
+import type { PayloadPacking } from "../codec/payload-packing";
 import type { CacheReporter, MissReason } from "../events";
 import type { CacheLogger } from "../options";
 import type { ReadAnswer, ReadRequest, Store } from "../store/store";
@@ -15,6 +16,7 @@ export interface Looked<Asked extends Lookup, Content> {
 export interface EntryReaderOptions {
   readonly store: Store;
   readonly filler: Filler;
+  readonly packing: PayloadPacking;
   readonly reporter: CacheReporter;
   readonly logger: CacheLogger;
 }
@@ -90,7 +92,7 @@ export class EntryReader {
     answer: ReadAnswer,
     open: (payload: string) => Content,
   ): { readonly content: Content; readonly isStale: boolean } | undefined {
-    const { filler, reporter } = this.options;
+    const { filler, reporter, packing } = this.options;
     const { entity, key } = lookup;
     // The rows of a stale entry are older than those of a load since: believed again and again, they would never let a
     // list be filled that has gained a row.
@@ -99,7 +101,7 @@ export class EntryReader {
     if (served === undefined) return this.miss(entity, key, answer.outcome === "miss" ? answer.why : "stale");
     let content: Content;
     try {
-      content = open(served.payload);
+      content = open(packing.unpack(served.payload));
     } catch {
       return this.miss(entity, key, "corrupt");
     }

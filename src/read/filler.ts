@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
-import { encodeEntry } from "../core/entry";
+import type { PayloadPacking } from "../codec/payload-packing";
+import { encodeEntry, isLonger } from "../core/entry";
 import { anyRowTag, barrierTag, groupOf, isFine, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import type { CacheReporter, UnfilledReason } from "../events";
@@ -12,7 +13,7 @@ export interface Lookup {
   readonly entity: string;
   /** The group whose slot the entry shares. */
   readonly group: string;
-  readonly settings: Pick<EntitySettings, "jitter" | "staleWhileRevalidate" | "singleFlight">;
+  readonly settings: Pick<EntitySettings, "jitter" | "staleWhileRevalidate" | "singleFlight" | "maxEntryBytes">;
   /** Milliseconds that the entry is fresh at most. */
   readonly ttl: number;
   readonly key: string;
@@ -57,6 +58,7 @@ export class Filler {
 
   constructor(
     private readonly store: Store,
+    private readonly packing: PayloadPacking,
     private readonly reporter: CacheReporter,
     private readonly tagTtl: () => number,
   ) {}
@@ -106,7 +108,12 @@ export class Filler {
       const { rowTags, payload } = fill;
       const ttl = lifetimeOf(fill.ttl, settings);
       const dated = settings.staleWhileRevalidate === undefined ? {} : { filledAt: prepared.at };
-      requests.push({ key, group, ttl, value: encodeEntry({ query: text, rowTags, tokens, payload, ...dated }) });
+      const value = encodeEntry({ query: text, rowTags, tokens, payload: this.packing.pack(payload), ...dated });
+      if (isLonger(value, settings.maxEntryBytes)) {
+        this.unfilled(one, "too-large");
+        continue;
+      }
+      requests.push({ key, group, ttl, value });
       this.reporter.emit("fill", { entity, key, ttl, tags: [...tags, ...rowTags] });
     }
     if (requests.length > 0) await this.store.fill(requests);

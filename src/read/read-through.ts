@@ -11,7 +11,7 @@ import type { EntryReader, Looked } from "./entry-reader";
 import type { ExplainedEntry } from "./explain";
 import { rowsByQuery, sorted, withIds } from "./multi-get";
 import { fillOf, membersOf, needsRowTags, textsOf, type KeyedQuery } from "./row-fill";
-import { SharedLoads, type LoadOf, type SharedLoadsOptions } from "./shared-loads";
+import { SharedLoads, type LoadPlan, type SharedLoadsOptions } from "./shared-loads";
 
 /** What reads need of the cache around them. */
 export interface ReadThroughOptions {
@@ -57,7 +57,7 @@ export class ReadThrough {
     const looked = await this.look(model, read, (payload) => rebuild(codec, payload));
     if (typeof looked === "string") return looked;
     if (looked === undefined) return "store-unavailable";
-    if (looked.stale.length > 0) this.loads.renew(looked.stale, ...this.loading(call, looked.stale, false));
+    if (looked.stale.length > 0) this.loads.renew(looked.stale, this.loading(call, looked.stale, false));
     const hits = looked.hits.length === 1 ? looked.hits[0]! : looked.hits.flat();
     const loaded = looked.missed.length === 0 ? [] : await this.loadEntities(call, looked.missed);
     if (this.options.loader.hasLoadListeners(model)) await this.options.loader.announce(model, hits);
@@ -72,10 +72,10 @@ export class ReadThrough {
     const looked = await this.look(call.model, call.read, (payload) => codec.decode(payload).length > 0);
     if (typeof looked === "string") return looked;
     if (looked === undefined) return "store-unavailable";
-    if (looked.stale.length > 0) this.loads.renew(looked.stale, ...this.loading(call, looked.stale, false));
+    if (looked.stale.length > 0) this.loads.renew(looked.stale, this.loading(call, looked.stale, false));
     const [hit] = looked.hits;
     if (hit !== undefined) return hit;
-    const found = await this.loads.run(looked.missed, ...this.loading(call, looked.missed, false));
+    const found = await this.loads.run(looked.missed, this.loading(call, looked.missed, false));
     return ("payload" in found ? codec.decode(found.payload) : found.value.rows).length > 0;
   }
 
@@ -84,15 +84,16 @@ export class ReadThrough {
     const looked = await this.look(model, read, numberIn);
     if (typeof looked === "string") return looked;
     if (looked === undefined) return "store-unavailable";
-    const counting = (asked: readonly KeyedQuery[]): LoadOf<Counted> => [
-      () => this.options.loader.count(manager, model, { find: options, members: asked.flatMap(membersOf) }),
-      ({ count, memberTags }) =>
+    const counting = (asked: readonly KeyedQuery[]): LoadPlan<Counted> => ({
+      load: () => this.options.loader.count(manager, model, { find: options, members: asked.flatMap(membersOf) }),
+      outcomesOf: ({ count, memberTags }) =>
         asked.map((one) => ({ ...one, fill: { payload: String(count), rowTags: memberTags, ttl: one.ttl } })),
-    ];
-    if (looked.stale.length > 0) this.counts.renew(looked.stale, ...counting(looked.stale));
+      open: numberIn,
+    });
+    if (looked.stale.length > 0) this.counts.renew(looked.stale, counting(looked.stale));
     const [hit] = looked.hits;
     if (hit !== undefined) return hit;
-    const found = await this.counts.run(looked.missed, ...counting(looked.missed));
+    const found = await this.counts.run(looked.missed, counting(looked.missed));
     return "payload" in found ? numberIn(found.payload) : found.value.count;
   }
 
@@ -122,7 +123,7 @@ export class ReadThrough {
   }
 
   private async loadEntities(call: ReadCall, missed: readonly KeyedQuery[]): Promise<readonly ObjectLiteral[]> {
-    const found = await this.loads.run(missed, ...this.loading(call, missed, true));
+    const found = await this.loads.run(missed, this.loading(call, missed, true));
     let payload: string;
     if ("payload" in found) ({ payload } = found);
     else {
@@ -142,7 +143,7 @@ export class ReadThrough {
     { manager, model, read, options }: ReadCall,
     missed: readonly KeyedQuery[],
     listeners: boolean,
-  ): LoadOf<Loaded> {
+  ): LoadPlan<Loaded> {
     const codec = this.options.codecOf(model);
     const find = read.multiple
       ? withIds(
@@ -151,9 +152,9 @@ export class ReadThrough {
         )
       : limited(options, missed[0]!.query);
     const load: LoadOptions = { find, listeners, members: missed.flatMap(membersOf) };
-    return [
-      () => this.options.loader.load(manager, model, codec, load),
-      ({ rows, memberTags }) => {
+    return {
+      load: () => this.options.loader.load(manager, model, codec, load),
+      outcomesOf: ({ rows, memberTags }) => {
         const answers = read.multiple ? rowsByQuery(model, missed, rows) : [rows];
         return missed.map((one, index) => ({
           ...one,
@@ -161,7 +162,8 @@ export class ReadThrough {
             answers === undefined ? "ambiguous" : fillOf({ ...one, memberTags, rows: answers[index] ?? [] }, read.ttl),
         }));
       },
-    ];
+      open: (payload) => codec.decode(payload),
+    };
   }
 
   private keyed(model: EntityModel, { queries, ttl }: CacheableRead): KeyedQuery[] | undefined {

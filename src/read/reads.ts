@@ -1,4 +1,5 @@
 import type { DataSource, EntityTarget, FindManyOptions, ObjectLiteral, QueryRunner } from "typeorm";
+import type { PayloadPacking } from "../codec/payload-packing";
 import type { RowCodec } from "../codec/row-codec";
 import type { BypassReason, CacheReporter } from "../events";
 import { createTokenSource } from "../core/token";
@@ -31,6 +32,7 @@ export interface ReadsOptions {
   readonly namespace: string;
   readonly analyzer: SqlAnalyzer;
   readonly codecOf: (model: EntityModel) => RowCodec;
+  readonly packing: PayloadPacking;
   readonly reporter: CacheReporter;
   readonly logger: CacheLogger;
   readonly history: History;
@@ -58,14 +60,14 @@ export class Reads {
   private readonly repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
 
   constructor(private readonly options: ReadsOptions) {
-    const { store, namespace, reporter, logger, tagTtl, transactions, dataSource, codecOf, lockTtl } = options;
-    const filler = new Filler(store, reporter, tagTtl);
-    const entries = new EntryReader({ store, filler, reporter, logger });
+    const { store, namespace, reporter, logger, tagTtl, transactions, dataSource, codecOf, lockTtl, packing } = options;
+    const filler = new Filler(store, packing, reporter, tagTtl);
+    const entries = new EntryReader({ store, filler, packing, reporter, logger });
     this.entries = entries;
     const guarded: SharedLoadsOptions["guarded"] = (operation, call) => entries.guarded(operation, call);
     const ask = async (lookup: Lookup) => (await entries.ask([lookup]))?.[0];
     const joint = new JointFlights({ store, ask, guarded, tokens: createTokenSource(), patience: lockTtl });
-    this.sharing = { filler, transactions, guarded, joint };
+    this.sharing = { filler, transactions, guarded, joint, packing };
     this.transparent = options.options.transparent === true;
     this.loader = new EntityLoader(dataSource, this.transparent);
     this.readThrough = new ReadThrough({ namespace, entries, sharing: this.sharing, loader: this.loader, codecOf });

@@ -1,5 +1,6 @@
 import { SingleFlight } from "../core/single-flight";
 import { anyRowTag, groupOf, type Tag } from "../core/tag";
+import type { PayloadPacking } from "../codec/payload-packing";
 import type { UnfilledReason } from "../events";
 import type { Fill, Filler, Lookup, Prepared } from "./filler";
 import type { JointFlights } from "./joint-flights";
@@ -18,6 +19,7 @@ export interface SharedLoadsOptions {
    */
   readonly transactions: () => { readonly open: boolean; readonly begun: number };
   readonly joint: JointFlights;
+  readonly packing: PayloadPacking;
 }
 
 /** What a load has found; or the entry that another process has filled meanwhile. */
@@ -31,11 +33,15 @@ type Flight<Value> = Found<Value> & {
   readonly shareable: boolean;
 };
 
-type Load<Value> = () => Promise<Value>;
-type OutcomesOf<Value> = (value: Value) => readonly Outcome[];
-
 /** How something is loaded, and what to fill then. */
-export type LoadOf<Value> = readonly [load: Load<Value>, outcomesOf: OutcomesOf<Value>];
+export interface LoadPlan<Value> {
+  /** Asks the database, on behalf of the caller alone or of everybody who waits. */
+  readonly load: () => Promise<Value>;
+  /** One outcome per query. */
+  readonly outcomesOf: (value: Value) => readonly Outcome[];
+  /** Throws if a payload is none of the query's. */
+  readonly open: (payload: string) => unknown;
+}
 
 /** PREPARE, load, fill: once for all who miss the same thing in the same state of its tags. */
 export class SharedLoads<Value> {
@@ -44,38 +50,33 @@ export class SharedLoads<Value> {
 
   constructor(private readonly options: SharedLoadsOptions) {}
 
-  /**
-   * @param load asks the database, on behalf of the caller alone or of everybody who waits
-   * @param outcomesOf one outcome per missed query
-   */
-  async run(missed: readonly Lookup[], load: Load<Value>, outcomesOf: OutcomesOf<Value>): Promise<Shared<Value>> {
+  async run(missed: readonly Lookup[], plan: LoadPlan<Value>): Promise<Shared<Value>> {
     const { filler, guarded } = this.options;
     const prepared = await guarded("prepare", () => filler.prepare(missed));
     if (prepared?.fillable !== true && (prepared === undefined || missed.length === 1)) {
       if (prepared !== undefined) for (const one of missed) filler.unfilled(one, "locked");
-      return { value: await load(), own: true };
+      return { value: await plan.load(), own: true };
     }
     // Were some tag locked, two states of it would look alike, so that load stays its caller's own.
-    if (prepared.state === undefined)
-      return { value: (await this.loadAndFill(prepared, load, outcomesOf)).value, own: true };
+    if (prepared.state === undefined) return { value: (await this.loadAndFill(prepared, plan)).value, own: true };
     const { value: flight, own } = await this.flights.run(nameOf(missed, prepared.state), () =>
-      this.inTurn(missed, prepared, load, outcomesOf),
+      this.inTurn(missed, prepared, plan),
     );
-    if (!own && !flight.shareable) return { value: await load(), own: true };
+    if (!own && !flight.shareable) return { value: await plan.load(), own: true };
     return "payload" in flight ? flight : { value: flight.value, own };
   }
 
   /** Loads what was served although it is stale, unless somebody does already. Nobody waits for it, and nobody hears of errors. */
-  renew(stale: readonly Lookup[], load: Load<Value>, outcomesOf: OutcomesOf<Value>): void {
+  renew(stale: readonly Lookup[], plan: LoadPlan<Value>): void {
     const name = nameOf(stale, "");
-    if (stale.length === 0 || this.renewed.has(name)) return;
+    if (this.renewed.has(name)) return;
     this.renewed.add(name);
-    void this.reload(stale, load, outcomesOf)
+    void this.reload(stale, plan)
       .catch(() => stale.forEach((one) => this.options.filler.unfilled(one, "failed")))
       .finally(() => this.renewed.delete(name));
   }
 
-  private async reload(stale: readonly Lookup[], load: Load<Value>, outcomesOf: OutcomesOf<Value>): Promise<void> {
+  private async reload(stale: readonly Lookup[], plan: LoadPlan<Value>): Promise<void> {
     const { filler, guarded, joint } = this.options;
     const prepared = await guarded("prepare", () => filler.prepare(stale));
     // Where somebody writes, whoever reads after him tries again.
@@ -85,36 +86,42 @@ export class SharedLoads<Value> {
     const turn = only && (await joint.claim(only));
     if (only !== undefined && turn === undefined) return;
     try {
-      await this.flights.run(nameOf(stale, state), () => this.loadAndFill(prepared, load, outcomesOf));
+      await this.flights.run(nameOf(stale, state), () => this.loadAndFill(prepared, plan));
     } finally {
       await turn?.end();
     }
   }
 
   /** Among all processes, if that was asked for. */
-  private async inTurn(
-    missed: readonly Lookup[],
-    prepared: Prepared,
-    load: Load<Value>,
-    outcomesOf: OutcomesOf<Value>,
-  ): Promise<Flight<Value>> {
+  private async inTurn(missed: readonly Lookup[], prepared: Prepared, plan: LoadPlan<Value>): Promise<Flight<Value>> {
     const only = jointly(missed);
-    if (only === undefined) return this.loadAndFill(prepared, load, outcomesOf);
+    if (only === undefined) return this.loadAndFill(prepared, plan);
     const turn = await this.options.joint.enter(only);
     if (!("end" in turn)) {
-      return { payload: turn.payload, shareable: turn.rowTags.every((tag) => covers(prepared, tag)) };
+      const payload = this.payloadIn(turn, plan);
+      if (payload === undefined) return this.loadAndFill(prepared, plan);
+      return { payload, shareable: turn.rowTags.every((tag) => covers(prepared, tag)) };
     }
     try {
-      return await this.loadAndFill(prepared, load, outcomesOf);
+      return await this.loadAndFill(prepared, plan);
     } finally {
       await turn.end();
     }
   }
 
+  private payloadIn({ payload: packed }: { readonly payload: string }, { open }: LoadPlan<Value>): string | undefined {
+    try {
+      const payload = this.options.packing.unpack(packed);
+      open(payload);
+      return payload;
+    } catch {
+      return undefined; // It would be the same the next time.
+    }
+  }
+
   private async loadAndFill(
     prepared: Prepared,
-    load: Load<Value>,
-    outcomesOf: OutcomesOf<Value>,
+    { load, outcomesOf }: LoadPlan<Value>,
   ): Promise<Flight<Value> & { readonly value: Value }> {
     const { filler, guarded, transactions } = this.options;
     const before = transactions();

@@ -11,7 +11,7 @@ import type { Fill, Lookup } from "./filler";
 import { memberTags } from "./key-members";
 import { currentScope, type ReadScope } from "./read-scope";
 import type { Select, SelectInterceptor } from "./select-hook";
-import { SharedLoads, type SharedLoadsOptions } from "./shared-loads";
+import { SharedLoads, type LoadPlan, type SharedLoadsOptions } from "./shared-loads";
 import { statementQuery, type StatementContext, type StatementQuery } from "./statement-lookup";
 
 /** What caching statements needs of the cache around it. */
@@ -97,18 +97,18 @@ export class StatementCache implements SelectInterceptor {
     const { entries, onPrimary } = this.options;
     const looked = await entries.look([lookup], decodeResult);
     if (looked === undefined) return "store-unavailable";
-    const outcomesOf = (loaded: Loaded) => [{ ...lookup, fill: fillOf(lookup, loaded) }];
+    const planOn = (given?: QueryRunner): LoadPlan<Loaded> => ({
+      load: () => onPrimary((primary) => load(primary, lookup), given),
+      outcomesOf: (loaded) => [{ ...lookup, fill: fillOf(lookup, loaded) }],
+      open: decodeResult,
+    });
     const [hit] = looked.hits;
     if (hit !== undefined) {
       // Not on the caller's runner, which he may have released by then.
-      this.loads.renew(looked.stale, () => onPrimary((primary) => load(primary, lookup)), outcomesOf);
+      if (looked.stale.length > 0) this.loads.renew(looked.stale, planOn());
       return hit;
     }
-    const found = await this.loads.run(
-      looked.missed,
-      () => onPrimary((primary) => load(primary, lookup), runner),
-      outcomesOf,
-    );
+    const found = await this.loads.run(looked.missed, planOn(runner));
     if ("payload" in found) return decodeResult(found.payload);
     const { value, own } = found;
     // Rows of its own for one who waited for another's load: TypeORM hands them on to the caller.

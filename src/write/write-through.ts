@@ -1,7 +1,8 @@
 import type { QueryRunner } from "typeorm";
 import { UnencodableValue } from "../codec/raw-value";
 import type { RawRow, RowCodec } from "../codec/row-codec";
-import { encodeEntry } from "../core/entry";
+import type { PayloadPacking } from "../codec/payload-packing";
+import { encodeEntry, isLonger } from "../core/entry";
 import { barrierTag, epochTag, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import { KeyBuilderError } from "../errors";
@@ -17,6 +18,7 @@ import { readEntityRows } from "./row-reader";
 export interface WriteThroughOptions {
   readonly namespace: string;
   readonly codecOf: (model: EntityModel) => RowCodec;
+  readonly packing: PayloadPacking;
   readonly onEntry: (entity: string, key: string) => void;
 }
 
@@ -83,9 +85,10 @@ function entryOf(
       query: query.text,
       rowTags,
       tokens,
-      payload: codec.encode([row]),
+      payload: options.packing.pack(codec.encode([row])),
       ...(model.settings.staleWhileRevalidate === undefined ? {} : { filledAt: Date.now() }),
     });
+    if (isLonger(value, model.settings.maxEntryBytes)) return undefined;
     const request = {
       key: entryKey(options.namespace, model, query),
       group: model.group,

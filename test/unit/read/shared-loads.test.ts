@@ -28,10 +28,12 @@ function setUp() {
     transactions: () => transaction,
     // Nothing here is to be shared with other processes.
     joint: undefined as never,
+    packing: undefined as never,
   });
   let made = 0;
-  const run = async (...args: Parameters<typeof loads.run>) => {
-    const shared = await loads.run(...args);
+  type Plan = Parameters<typeof loads.run>[1];
+  const run = async (missed: readonly Lookup[], load: Plan["load"], outcomesOf: Plan["outcomesOf"]) => {
+    const shared = await loads.run(missed, { load, outcomesOf, open: () => undefined });
     if ("payload" in shared) throw new Error("Nobody else has filled it.");
     return shared;
   };
