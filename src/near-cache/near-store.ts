@@ -167,14 +167,16 @@ export class NearStore implements Store {
     };
   }
 
-  private isTrustworthy(): boolean {
-    return this.isUp && this.options.clock.monotonic() - this.confirmedAt <= this.options.bound;
+  private isTrustworthy(now: number): boolean {
+    return this.isUp && now - this.confirmedAt <= this.options.bound;
   }
 
   private trusted(request: ReadRequest): ReadAnswer | undefined {
     const entries = this.entriesOf(request.group);
-    if (entries?.settings.mode !== "trust" || !this.isTrustworthy()) return undefined;
-    const entry = this.entryFor(entries, request);
+    if (entries?.settings.mode !== "trust") return undefined;
+    const now = this.options.clock.monotonic();
+    if (!this.isTrustworthy(now)) return undefined;
+    const entry = this.entryFor(entries, request, now);
     if (entry === undefined) return undefined;
     if (request.quiet !== true) this.options.onHit("trust");
     return entry.answer;
@@ -182,9 +184,10 @@ export class NearStore implements Store {
 
   /** Undefined for each request that has no copy, or whose copy is not what the store has. */
   private async verified(requests: readonly ReadRequest[]): Promise<(ReadAnswer | undefined)[]> {
+    const now = this.options.clock.monotonic();
     const entries = requests.map((request) => {
       const all = this.entriesOf(request.group);
-      const entry = all === undefined ? undefined : this.entryFor(all, request);
+      const entry = all === undefined ? undefined : this.entryFor(all, request, now);
       return entry?.tokens === undefined ? undefined : { all: all!, entry, tokens: entry.tokens, quiet: request.quiet };
     });
     const known = entries.filter((one) => one !== undefined);
@@ -231,12 +234,12 @@ export class NearStore implements Store {
     return plain;
   }
 
-  private entryFor(entries: NearEntries, { key, query, tags }: ReadRequest): NearEntry | undefined {
+  private entryFor(entries: NearEntries, { key, query, tags }: ReadRequest, now: number): NearEntry | undefined {
     const entry = entries.get(key);
     if (entry === undefined) return undefined;
     // A key builder may give one key to two queries, and a query may depend on more than it did.
     const isSame = entry.query === query && tags.every((tag, at) => entry.tags[at] === tag);
-    if (isSame && entry.expires > this.options.clock.monotonic()) return entry;
+    if (isSame && entry.expires > now) return entry;
     entries.delete(key);
     return undefined;
   }

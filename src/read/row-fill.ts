@@ -51,8 +51,8 @@ export function textsOf(rows: readonly RowImage[]): string[] | undefined {
 
 /** Whether an entry depends on the rows it returns, beyond the tags that its query names. */
 export function needsRowTags(model: EntityModel, query: CachedQuery): boolean {
-  if (model.sources !== undefined || query.tags.includes(anyRowTag(model.group))) return false;
-  return query.wide || (query.kind !== "count" && query.key !== model.primaryKey);
+  if (!query.wide && (query.kind === "count" || query.key === model.primaryKey)) return false;
+  return model.sources === undefined && !query.tags.includes(anyRowTag(model.group));
 }
 
 /** The rows whose tags must be read before a query is sent, because it may look at rows that it does not show. */
