@@ -6,7 +6,7 @@ import { CacheConfigError } from "../errors";
 import type { CacheOptions } from "../options";
 import { cascadesOf, type DeleteCascade, type UpdateCascade } from "./cascades";
 import { cachedOptionsOf, decoratedClasses, lineage } from "./decorators";
-import { entityModel, type EntityModel, type Key } from "./entity-model";
+import { entityModel, keyOf, type EntityModel, type Key } from "./entity-model";
 import { settingsOf } from "./entity-settings";
 import { groupOfTable, reachableFrom } from "./reachable";
 import { ViewSources } from "./view-sources";
@@ -23,6 +23,11 @@ export interface TableModel {
   readonly primaryKey: Key | undefined;
   /** The declared keys of all its models, without the primary key. */
   readonly keys: readonly Key[];
+  /**
+   * Of a join table: the foreign keys that its primary key is made of. The name of a row says their values, so every write of it
+   * touches their tags, and who depends on these need not know the rows.
+   */
+  readonly partKeys: readonly Key[];
   /**
    * Columns, in lower case, that decide which lookups find a row: those of declared keys, the one that marks it deleted, the
    * one that says its class. A write that leaves them alone makes no lookup find a row that it did not find before.
@@ -140,6 +145,7 @@ function tablesOf(
       tracked,
       primaryKey: tracked ? (own[0]?.primaryKey ?? primaryKeyOf(dataSource, metadata)) : undefined,
       keys: [...keys.values()],
+      partKeys: tracked && own.length === 0 ? partKeysOf(dataSource, metadata) : [],
       deciding: new Set(
         [...[...keys.values()].flatMap((key) => key.columns), ...marks].map(({ databaseName }) =>
           databaseName.toLowerCase(),
@@ -165,9 +171,19 @@ function viewModel(metadata: EntityMetadata): Omit<TableModel, "tracked"> {
     models: [],
     primaryKey: undefined,
     keys: [],
+    partKeys: [],
     deciding: new Set(),
     cascades: { onDelete: [], onUpdate: [] },
   };
+}
+
+function partKeysOf(dataSource: DataSource, metadata: EntityMetadata): Key[] {
+  const { primaryColumns, foreignKeys } = metadata;
+  return foreignKeys
+    .filter(
+      ({ columns }) => columns.length < primaryColumns.length && columns.every((one) => primaryColumns.includes(one)),
+    )
+    .map(({ columns }) => keyOf(dataSource, metadata, columns));
 }
 
 function primaryKeyOf(dataSource: DataSource, metadata: EntityMetadata): Key {

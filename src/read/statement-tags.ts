@@ -122,6 +122,10 @@ class Places {
     const rows = this.valuesOf(source, primaryKey);
     const tags = rows?.map((values) => keyTag(group, primaryKey, values));
     if (tags !== undefined && !tags.includes(undefined)) return { tags: distinct(tags), revelations: [] };
+    for (const key of table.partKeys) {
+      const parts = this.valuesOf(source, key)?.map((values) => keyTag(group, key, values));
+      if (parts !== undefined && !parts.includes(undefined)) return { tags: distinct(parts), revelations: [] };
+    }
     const shown = source.join === "from" ? this.listed(source, table) : this.joined(source, table);
     return shown ?? this.members(source, table);
   }
@@ -181,6 +185,8 @@ class Places {
     };
     const byPrimaryKey = primaryKey === undefined ? undefined : revealed(primaryKey);
     if (byPrimaryKey !== undefined) return { tags: [], revelations: [byPrimaryKey] };
+    const byPart = table.partKeys.map(revealed).find((one) => one !== undefined);
+    if (byPart !== undefined && !shape.limited) return { tags: [], revelations: [byPart] };
     const shown = this.shown(source, table);
     // What the others refer to is there, so that what is there is shown.
     if (shown !== undefined && this.reference(source) !== undefined) return { tags: [], revelations: [shown] };

@@ -122,7 +122,26 @@ export class TableChanges {
     const { group } = this.table;
     if (this.isCoarse()) return [epochTag(group)];
     if (this.rows.size === 0 && this.searchedBy === undefined) return [];
-    return [anyRowTag(group), ...this.rows.keys(), ...this.restoredTags];
+    return [anyRowTag(group), ...this.rows.keys(), ...this.partTags(), ...this.restoredTags];
+  }
+
+  /** What cannot be told apart by a tag of its own is among the tags of all rows. */
+  private partTags(): Set<Tag> {
+    const { group, partKeys, primaryKey } = this.table;
+    const names = (primaryKey?.columns ?? []).map(({ databaseName }) => databaseName);
+    const tags = new Set<Tag>();
+    for (const key of partKeys) {
+      const places = key.columns.map(({ databaseName }) => names.indexOf(databaseName));
+      for (const { values } of this.rows.values()) {
+        const tag = keyTag(
+          group,
+          key,
+          places.map((at) => values[at]),
+        );
+        if (tag !== undefined) tags.add(tag);
+      }
+    }
+    return tags;
   }
 
   merge(other: TableChanges): void {

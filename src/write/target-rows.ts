@@ -63,8 +63,12 @@ function namedRows(
   return rows;
 }
 
-function conditionIn({ keys }: TableModel, row: Binding, parameters: readonly unknown[]): Condition | undefined {
-  for (const key of keys) {
+function conditionIn(
+  { keys, partKeys }: TableModel,
+  row: Binding,
+  parameters: readonly unknown[],
+): Condition | undefined {
+  for (const key of [...keys, ...partKeys]) {
     const values = valuesIn(key, row, parameters);
     if (values !== undefined) return { columns: key.columns.map(({ databaseName }) => databaseName), values };
   }
@@ -86,7 +90,7 @@ function addCascade(
   const child = schema.tableOf(group);
   if (child?.tracked !== true) return;
   const names = new Set(columns.map((column) => column.child));
-  const isKey = [...child.keys, ...(child.primaryKey === undefined ? [] : [child.primaryKey])].some(
+  const isKey = [...child.keys, ...child.partKeys, ...(child.primaryKey === undefined ? [] : [child.primaryKey])].some(
     (key) => key.columns.length === names.size && key.columns.every(({ databaseName }) => names.has(databaseName)),
   );
   const conditions = isKey && vanishes ? rows?.map((row) => childrenOf(parent, row, columns)) : undefined;
