@@ -49,6 +49,8 @@ export class NearStore implements Store {
   private groups: ReadonlyMap<string, NearEntries> | undefined;
   private readonly tickets = new Set<Ticket>();
   private isUp = false;
+  /** None after this was closed: a store that others share goes on sending. */
+  private listener: StoreListener | undefined;
   /** Everything that was sent before this time has come in. */
   private confirmedAt = -Infinity;
 
@@ -110,6 +112,7 @@ export class NearStore implements Store {
 
   async close(): Promise<void> {
     this.isUp = false;
+    this.listener = undefined;
     this.clear();
     await this.inner.close();
   }
@@ -147,22 +150,23 @@ export class NearStore implements Store {
   }
 
   private watching(listener: StoreListener): StoreListener {
+    this.listener = listener;
     return {
-      message: (text) => listener.message(text),
+      message: (text) => this.listener?.message(text),
       up: () => {
         // What was put before may have missed a message.
         this.clear();
         this.isUp = true;
-        listener.up();
+        this.listener?.up();
       },
       down: (cause) => {
         this.isUp = false;
         this.clear();
-        listener.down(cause);
+        this.listener?.down(cause);
       },
       confirmed: (at) => {
         this.confirmedAt = at;
-        listener.confirmed(at);
+        this.listener?.confirmed(at);
       },
     };
   }

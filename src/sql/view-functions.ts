@@ -22,6 +22,7 @@ export const PURE = words(
     "day dayofweek dayofmonth dayofyear dayname monthname hour minute second microsecond date_format time_format date_add " +
     "date_sub adddate subdate addtime subtime datediff timestampdiff timestampadd last_day str_to_date makedate maketime " +
     "to_days from_days sec_to_time time_to_sec age interval timestamp " +
+    "json jsonb st_astext astext st_asgeojson " +
     "json_extract json_value json_unquote json_object json_array json_build_object json_build_array jsonb_build_object " +
     "jsonb_build_array json_length json_array_length jsonb_array_length json_type json_typeof jsonb_typeof json_valid " +
     "json_contains json_extract_path json_extract_path_text jsonb_extract_path jsonb_extract_path_text to_json to_jsonb " +

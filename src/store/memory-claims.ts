@@ -23,3 +23,8 @@ export class MemoryClaims {
     this.claims.clear();
   }
 }
+
+/** Keys of two groups never meet, as in Redis; a group has no blank. */
+export function entryKey({ group, key }: { readonly group: string; readonly key: string }): string {
+  return `${group} ${key}`;
+}

@@ -5,7 +5,7 @@ import { groupOf, type Tag } from "../core/tag";
 import { createTokenSource, type Token, type TokenSource } from "../core/token";
 import { CacheConfigError, CacheStateError, StoreError } from "../errors";
 import { hitOf, staleOf } from "./answers";
-import { MemoryClaims } from "./memory-claims";
+import { entryKey, MemoryClaims } from "./memory-claims";
 import type {
   CheckRequest,
   FillRequest,
@@ -65,6 +65,8 @@ export class MemoryStore implements Store {
   private readonly claims: MemoryClaims;
   private readonly listeners = new Set<StoreListener>();
   private context: StoreContext | undefined;
+  /** How many have opened it and not closed it yet. */
+  private users = 0;
 
   constructor(options: MemoryStoreOptions = {}) {
     const maxEntries = limit("maxEntries", options.maxEntries ?? DEFAULTS.maxEntries);
@@ -90,6 +92,7 @@ export class MemoryStore implements Store {
       throw new CacheStateError("ALREADY_ATTACHED", "This MemoryStore serves another database; give each its own.");
     }
     this.context = context;
+    this.users += 1;
   }
 
   async read(requests: readonly ReadRequest[]): Promise<ReadAnswer[]> {
@@ -197,8 +200,10 @@ export class MemoryStore implements Store {
     listener.confirmed(Infinity);
   }
 
-  /** Forgets everything. */
+  /** Forgets everything as soon as all that have opened it have closed it: the others still count on its locks. */
   async close(): Promise<void> {
+    this.users = Math.max(0, this.users - 1);
+    if (this.users > 0) return;
     this.context = undefined;
     this.listeners.clear();
     this.entries.clear();
@@ -278,11 +283,6 @@ export class MemoryStore implements Store {
     if (this.context !== undefined) return this.context;
     throw new StoreError("STORE_UNAVAILABLE", "The store is not open.");
   }
-}
-
-/** Keys of two groups never meet, as in Redis; a group has no blank. */
-function entryKey({ group, key }: { readonly group: string; readonly key: string }): string {
-  return `${group} ${key}`;
 }
 
 function anyAlive(holders: ReadonlyMap<string, number>, now: number): boolean {

@@ -112,6 +112,21 @@ describe("MemoryStore", () => {
     await expect(store.open({ ...context, namespace: "other" })).rejects.toMatchObject({ code: "ALREADY_ATTACHED" });
   });
 
+  it("stays open, with its entries and locks, until the last of its caches has closed it", async () => {
+    const store = new MemoryStore();
+    await store.open(context);
+    await store.open(context);
+    await stored(store, "1", "");
+    await store.lock(["g|id=2"], "writer", []);
+    await store.close();
+    expect(await outcome(store, "1")).toBe("hit");
+    expect(await store.prepare(["g|id=2"])).toEqual([""]);
+    await store.close();
+    await expect(store.prepare(["g|id=1"])).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    await store.open(context);
+    expect(await outcome(store, "1")).toBe("absent");
+  });
+
   it.each([{ maxEntries: 0 }, { maxEntries: 1.5 }, { maxBytes: -1 }, { maxBytes: Number.NaN }])(
     "refuses %p",
     (options) => {

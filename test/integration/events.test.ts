@@ -342,6 +342,25 @@ describeEachDatabase("events", (database) => {
     expect(await settled()).toEqual(["item update 1"]);
   });
 
+  it("of the embedded store are heard by all that share it, until each is closed", async () => {
+    await Promise.all([cache.close(), neighbour.close()]);
+    const store = new MemoryStore();
+    cache = await attach(dataSource, { store });
+    neighbour = await attach(other, { store });
+    const { events, settled } = listen(cache);
+    const told = listen(neighbour).events;
+    await cache.repository(Item).save({ id: 1, rank: 1 });
+    expect(told.map(short)).toEqual(["item update 1"]);
+    await neighbour.close();
+    await cache.repository(Item).findOneBy({ id: 1 });
+    await cache.repository(Item).save({ id: 1, rank: 2 });
+    expect(await cache.repository(Item).findOneBy({ id: 1 })).toMatchObject({ rank: 2 });
+    expect(await settled()).toEqual(["item update 1", "item update 1"]);
+    expect(events.length).toBeGreaterThan(2);
+    expect(told).toHaveLength(1);
+    expect(cache.stats()).toMatchObject({ storeErrors: 0, pending: 0, bypasses: {} });
+  });
+
   it.each([
     { channel: 1 },
     { channel: null },

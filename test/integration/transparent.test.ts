@@ -175,6 +175,25 @@ describeEachDatabase("transparent", (database) => {
       );
     });
 
+    it("a SELECT that writes on the way", async () => {
+      if (database.name !== "postgres") return; // The others have no such thing.
+      const { manager } = dataSource;
+      const older = "UPDATE author SET born = born + 1 WHERE id = 1 RETURNING id";
+      const read = () =>
+        manager
+          .createQueryBuilder(Book, "b")
+          .addCommonTableExpression(older, "older")
+          .select("b.id", "id")
+          .getRawMany();
+      const born = async () => (await plain.manager.findOneByOrFail(Author, { id: 1 })).born;
+      const before = await born();
+      for (let time = 0; time < 3; time += 1) await read();
+      await Promise.all([read(), read()]);
+      expect(await born()).toBe(before + 5);
+      expect(await manager.findOneByOrFail(Author, { id: 1 })).toMatchObject({ born: before + 5 });
+      await manager.update(Author, 1, { born: before });
+    });
+
     it("a transaction sees its own writes, and nobody else does", async () => {
       await dataSource.manager.find(Book, one);
       await dataSource

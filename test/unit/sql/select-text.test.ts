@@ -23,6 +23,10 @@ describe("what the text of a query rules out", () => {
     ["postgres", "lock", "SELECT x FROM t FOR NO KEY UPDATE SKIP LOCKED"],
     ["mysql", "lock", "SELECT x FROM t LOCK IN SHARE MODE"],
     ["all", "function", "SELECT my_sum(x) FROM t"],
+    // What TypeORM itself puts around columns.
+    ["sqlite", undefined, 'SELECT json("a"."x") AS "a_x" FROM "t" "a"'],
+    ["mysql", undefined, "SELECT ST_AsText(`a`.`x`) AS `a_x`, AsText(`a`.`y`) AS `a_y` FROM `t` `a`"],
+    ["postgres", undefined, 'SELECT ST_AsGeoJSON("a"."x", 3)::json AS "a_x" FROM "t" "a"'],
     ["all", "not-understood", "SELECT x FROM t; SELECT y FROM u"],
     ["all", "not-understood", "SELECT x INTO u FROM t"],
     ["all", "not-understood", "SELECT 'open FROM t"],
