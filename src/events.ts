@@ -198,15 +198,15 @@ export class CacheReporter {
   }
 
   private count<Name extends CacheEventName>(name: Name, event: CacheEvents[Name]): void {
-    const { why, reason } = event as { readonly why?: string; readonly reason?: BypassReason };
-    if (name === "nearHit") {
-      this.nearHits[(event as CacheEvents["nearHit"]).mode] += 1;
+    if (name in this.counts) {
+      this.counts[name as keyof typeof this.counts] += 1;
       return;
     }
-    if (name === "bypass" && reason !== undefined) this.bypasses[reason] = (this.bypasses[reason] ?? 0) + 1;
+    const { why, reason } = event as { readonly why?: string; readonly reason?: BypassReason };
+    if (name === "nearHit") this.nearHits[(event as CacheEvents["nearHit"]).mode] += 1;
+    else if (name === "bypass" && reason !== undefined) this.bypasses[reason] = (this.bypasses[reason] ?? 0) + 1;
     else if (name === "rejected") this.rejected[why as Rejection] += 1;
     else if (name === "miss") this.misses[why as MissReason] += 1;
     else if (name === "unfilled") this.unfilled[why as UnfilledReason] += 1;
-    else this.counts[name as keyof typeof this.counts] += 1;
   }
 }

@@ -262,6 +262,8 @@ export type Explanation =
       readonly tables: readonly string[];
       /** Milliseconds. */
       readonly ttl: number;
+      /** Milliseconds after the fill up to which it may be served although it is stale; missing if it never is. */
+      readonly staleWhileRevalidate?: number;
       /** Whether the store has a valid entry for each key right now. */
       readonly present: readonly boolean[];
       /** When this process stored each of them; undefined if it did not, or long ago. */

@@ -45,6 +45,11 @@ export class EntryReader {
       this.options.reporter.emit("storeError", { operation: "read", error });
       return undefined;
     }
+    if (asked.length === 1) {
+      const opened = this.open(asked[0]!, answers[0]!, open);
+      if (opened === undefined) return { hits: NONE, missed: asked, stale: NONE };
+      return { hits: [opened.content], missed: NONE, stale: opened.isStale ? asked : NONE };
+    }
     const hits: Content[] = [];
     const missed: Asked[] = [];
     const stale: Asked[] = [];
@@ -130,6 +135,8 @@ export class EntryReader {
     }
   }
 }
+
+const NONE: readonly never[] = [];
 
 /** What may be served of an answer, and its age if it is stale; see {@link CachedOptions.staleWhileRevalidate}. */
 function servable(

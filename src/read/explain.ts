@@ -1,5 +1,6 @@
 import { groupOf, type Tag } from "../core/tag";
 import type { BypassReason } from "../events";
+import type { EntitySettings } from "../metadata/entity-settings";
 import type { EntryKind, Explanation } from "../options";
 import type { History } from "../telemetry/history";
 
@@ -11,6 +12,7 @@ export interface ExplainedEntry {
   /** Milliseconds. */
   readonly ttl: number;
   readonly present: boolean;
+  readonly settings: Pick<EntitySettings, "staleWhileRevalidate">;
 }
 
 /** Why a read goes past the cache, in a sentence. */
@@ -40,6 +42,7 @@ export function explainEntries(read: string, entries: readonly ExplainedEntry[],
   const filledAt = entries.map(({ key }) => history.filledAt(key));
   const invalidated = history.lastOf(tags);
   const [first] = entries;
+  const staleFor = first?.settings.staleWhileRevalidate;
   const lines = entries.map(
     ({ key, present }, at) =>
       `  ${present ? "present" : "absent"}${filledAt[at] === undefined ? "" : `, stored ${filledAt[at].toISOString()}`}: ${key}`,
@@ -53,9 +56,13 @@ export function explainEntries(read: string, entries: readonly ExplainedEntry[],
     ttl: Math.min(...entries.map(({ ttl }) => ttl)),
     present: entries.map(({ present }) => present),
     filledAt,
+    ...(staleFor === undefined ? {} : { staleWhileRevalidate: staleFor }),
     ...(invalidated === undefined ? {} : { invalidated }),
     text: [
       `${read} is cached, for ${Math.min(...entries.map(({ ttl }) => ttl))} ms at most.`,
+      ...(staleFor === undefined
+        ? []
+        : [`  may be served although it is stale, up to ${staleFor} ms after it was stored (staleWhileRevalidate)`]),
       ...lines,
       `  depends on ${tags.join(" ")}`,
       invalidated === undefined

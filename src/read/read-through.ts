@@ -103,11 +103,12 @@ export class ReadThrough {
     if (asked === undefined) return "key-builder";
     const answers = await this.options.entries.ask(asked);
     if (answers === undefined) return "store-unavailable";
-    return asked.map(({ query, key, tags, ttl }, at) => ({
+    return asked.map(({ query, key, tags, ttl, settings }, at) => ({
       kind: query.kind,
       key,
       tags,
       ttl,
+      settings,
       present: answers[at]?.outcome === "hit",
     }));
   }

@@ -124,9 +124,9 @@ export class StatementCache implements SelectInterceptor {
       return undefined;
     }
     const [answer] = (await this.options.entries.ask([asked])) ?? [];
-    const { key, tags, ttl } = asked;
+    const { key, tags, ttl, settings } = asked;
     if (answer === undefined) tell("store-unavailable");
-    else tell({ kind: "statement", key, tags, ttl, present: answer.outcome === "hit" });
+    else tell({ kind: "statement", key, tags, ttl, settings, present: answer.outcome === "hit" });
     return undefined;
   }
 

@@ -110,6 +110,15 @@ describeEachDatabase("stale while revalidate", (database) => {
     await until(async () => (await prices.findOneByOrFail({ id: 1 })).cents === 7);
   });
 
+  it("says so in an explanation", async () => {
+    await setUp();
+    for (const where of [{ id: 1 }, { cents: 0 }]) {
+      const explained = await cache.explain(Price, "find", { where });
+      expect(explained).toMatchObject({ cacheable: true, staleWhileRevalidate: 3_600_000 });
+      expect(explained.text).toMatch(/although it is stale, up to 3600000 ms/);
+    }
+  });
+
   it("for nobody who has not asked for it", async () => {
     await setUp({ entities: { Price: { staleWhileRevalidate: false } } });
     await prices.findOneByOrFail({ id: 1 });
