@@ -16,7 +16,7 @@ import { Product } from "./product";
 import { verdicts } from "./report/aims";
 import { pictureOf } from "./report/picture";
 import { mediansOf, type BenchResult, type Table } from "./report/result";
-import { textOf, textOfTable } from "./report/text";
+import { textOf } from "./report/text";
 import { SECTIONS, type SectionContext } from "./sections";
 
 const { values } = parseArgs({
@@ -78,7 +78,7 @@ async function runCases(places: Places): Promise<Series[]> {
     );
     if (picked.length === 0) return [];
     process.stderr.write("filling caches ");
-    const cases = await openAll(picked);
+    const cases = await openAll(picked, fail);
     const onRound = (round: number) => process.stderr.write(`\rround ${round} of ${rounds} `);
     const series = await measure(cases, { inFlight: [1], rounds, time, onRound });
     process.stderr.write("\r");
@@ -89,16 +89,24 @@ async function runCases(places: Places): Promise<Series[]> {
   }
 }
 
-/** Each is shown on standard error when it is there: the whole takes minutes. */
+/** One that fails takes none of the others with it: the whole takes minutes. */
 async function runSections(context: SectionContext): Promise<Table[]> {
   const tables: Table[] = [];
   for (const { name, run } of SECTIONS.filter((section) => isPicked(section.name))) {
     process.stderr.write(`${name} …\n`);
-    const table = await run(context);
-    tables.push(table);
-    process.stderr.write(`${textOfTable(table)}\n`);
+    try {
+      tables.push(await run(context));
+    } catch (error) {
+      fail(name, error);
+    }
   }
   return tables;
+}
+
+function fail(what: string, error: unknown): void {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`${what} failed: ${text}\n`);
+  process.exitCode = 1;
 }
 
 function environment(): string {
@@ -123,7 +131,7 @@ function withoutDisk(options: DataSourceOptions): DataSourceOptions {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  fail("The run", error);
   // What could not be closed must not keep the run alive.
   process.exit(1);
 });

@@ -1,5 +1,6 @@
 /** What the cases are called, in the report and by those who set aims. */
 export const NAMES = {
+  nothing: "nothing: what measuring takes",
   ping: "raw PING",
   get: "raw GET + JSON.parse",
   pipelinedGet: "raw GET + JSON.parse, auto-pipelining",

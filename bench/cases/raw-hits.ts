@@ -1,32 +1,20 @@
 import { deepStrictEqual } from "node:assert";
 import type Redis from "ioredis";
-import { until } from "../../test/support/redis-server";
-import type { Places } from "../places";
 import { Product } from "../product";
 import type { FullCache } from "./full-cache";
 import { variantsOf, type Reading } from "./reading";
 
-/** What hits ask Redis for, known from Redis itself: for each variant of a reading the keys of its MGET. */
-export async function keysOfHits(places: Places, full: FullCache, reading: Reading): Promise<string[][]> {
+/** What hits ask Redis for: for each variant of a reading the keys of its MGET. */
+export async function keysOfHits({ read, mgets }: FullCache, reading: Reading): Promise<string[][]> {
+  const variants = variantsOf(reading);
   for (let attempt = 0; attempt < 5; attempt += 1) {
-    const seen = await watchHits(places, full, variantsOf(reading));
-    // While other caches are filled, a call of the store may come too late, and the read goes to the database.
-    if (seen.length === variantsOf(reading)) return seen;
+    const seen = await mgets.during(async () => {
+      for (let at = 0; at < variants; at += 1) await read(at);
+    });
+    // On a busy machine a call of the store may come too late, and the read goes to the database.
+    if (seen.length === variants) return seen;
   }
   throw new Error("A hit does not ask Redis exactly once.");
-}
-
-async function watchHits(places: Places, full: FullCache, variants: number): Promise<string[][]> {
-  const seen: string[][] = [];
-  const monitor = await places.client().monitor();
-  places.onClose(() => monitor.disconnect());
-  monitor.on("monitor", (_time: string, [command = "", ...keys]: string[]) => {
-    if (command.toLowerCase() === "mget" && keys[0]?.startsWith(`${full.namespace}:`) === true) seen.push(keys);
-  });
-  for (let at = 0; at < variants; at += 1) await full.read(at);
-  await until(() => seen.length >= variants, 3000).catch(() => undefined);
-  monitor.disconnect();
-  return seen;
 }
 
 /** What a hit asks for, and nothing done with it. */

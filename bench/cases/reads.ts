@@ -16,7 +16,7 @@ function main(places: Places, reading: Reading, inFlight: readonly number[]): La
   const { group } = reading;
   const pipelined = once(async () => places.client({ enableAutoPipelining: true }));
   const redis = once(() => fullCache(places, "redis", reading));
-  const keys = once(async () => keysOfHits(places, await redis(), reading));
+  const keys = once(async () => keysOfHits(await redis(), reading));
   const hits = (kind: Kind) => async () => (await fullCache(places, kind, reading)).read;
   const one = (name: string, open: LazyCase["open"]): LazyCase => ({ group, name, inFlight, open });
   return [
@@ -42,6 +42,7 @@ function all(places: Places, reading: Reading): LazyCase[] {
   const verify = once(() => fullCache(places, "verify", reading));
   const finds = (["sqlite", "postgres", "mariadb"] as const).filter((name) => places.has(name));
   return [
+    { ...one(NAMES.nothing, async () => async () => undefined), inFlight: [1] },
     one(NAMES.ping, async () => {
       const client = places.client();
       return () => client.ping();
@@ -49,7 +50,7 @@ function all(places: Places, reading: Reading): LazyCase[] {
     one(NAMES.get, () => get(places, false)),
     one(NAMES.pipelinedGet, () => get(places, true)),
     ...main(places, reading, inFlight),
-    one(NAMES.mgetOfTags, async () => mget(places.client(), await keysOfHits(places, await verify(), reading))),
+    one(NAMES.mgetOfTags, async () => mget(places.client(), await keysOfHits(await verify(), reading))),
     one(NAMES.verifyHit, async () => (await verify()).read),
     one(NAMES.trustHit, async () => (await fullCache(places, "trust", reading)).read),
     one(NAMES.bentocache, async () => bentocache(places, await plain(), reading)),

@@ -26,7 +26,7 @@ export function grouped(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }
 
-export function textOfTable({ title, columns, rows, note }: Table): string {
+function textOfTable({ title, columns, rows, note }: Table): string {
   return grid(title, columns, rows) + (note === undefined ? "" : `\n${note}`);
 }
 

@@ -28,7 +28,7 @@ export const allocation: Section = {
       setFlagsFromString("--expose-gc");
       const collect = runInNewContext("gc") as () => void;
       const redis = await fullCache(places, "redis", ROW);
-      const keys = await keysOfHits(places, redis, ROW);
+      const keys = await keysOfHits(redis, ROW);
       const client = places.client();
       const entries = await client.mget(keys.map(([entry]) => entry!));
       const size = sizeOfEntity(entries as string[], collect);

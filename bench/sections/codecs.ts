@@ -91,7 +91,7 @@ function rowsOf(label: string, shape: Shape, rounds: number): string[][] {
     deepStrictEqual(codec.decode(stored), valuesOf(rows));
     return { codec, stored, encode: [] as number[], decode: [] as number[] };
   });
-  for (let round = -2; round < rounds; round += 1) {
+  for (let round = -10; round < rounds * 4; round += 1) {
     for (const { codec, stored, encode, decode } of contenders) {
       const times = [timeOf(() => codec.encode(rows)), timeOf(() => codec.decode(stored))] as const;
       // The first rounds warm up.

@@ -11,7 +11,8 @@ export const memory: Section = {
   name: "memory per cached row",
   run: (context) =>
     inPlaces(context, async (places) => {
-      const found = await Promise.all([ROW, ...LARGE_ROWS].map((reading) => usageOf(places, reading)));
+      const found: Usage[] = [];
+      for (const reading of [ROW, ...LARGE_ROWS]) found.push(await usageOf(places, reading));
       return {
         title: "memory per cached row, bytes",
         columns: ["", "entry", "tags and guard", "together", "plain JSON SET", "ratio"],
@@ -26,7 +27,16 @@ export const memory: Section = {
     }),
 };
 
-async function usageOf(places: Places, reading: Reading) {
+/** Bytes per row. */
+interface Usage {
+  readonly group: string;
+  readonly entry: number;
+  /** Tags, and what all rows share. */
+  readonly rest: number;
+  readonly plain: number;
+}
+
+async function usageOf(places: Places, reading: Reading): Promise<Usage> {
   const client = places.client({ enableAutoPipelining: true });
   const { namespace, cache } = await fullCache(places, "redis", reading);
   const { group, shape } = reading;
