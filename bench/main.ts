@@ -130,6 +130,9 @@ function withoutDisk(options: DataSourceOptions): DataSourceOptions {
   return { ...options, extra: { ...extra, options: `${extra?.options ?? ""} -c synchronous_commit=${commit}` } };
 }
 
+// So that what hangs on the end of the process happens.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
 main().catch((error: unknown) => {
   fail("The run", error);
   // What could not be closed must not keep the run alive.

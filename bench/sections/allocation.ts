@@ -42,7 +42,7 @@ export const allocation: Section = {
         [NAMES.ownCache, await ownCache(places, ROW)],
       ];
       const found = new Map<string, number>();
-      for (const [name, read] of reads) found.set(name, await allocatedBy(read, collect, context.quick ? 15 : 60));
+      for (const [name, read] of reads) found.set(name, await allocatedBy(read, collect, context.quick ? 15 : 30));
       return {
         title: "allocation per hit, a row of 200 B",
         columns: ["", "bytes", "/ entity"],

@@ -16,7 +16,7 @@ export const wholeApp: Section = {
   name: "whole app",
   run: (context) =>
     inPlaces(context, async (places) => {
-      const [rounds, seconds] = context.quick ? [1, 1] : [3, 4];
+      const [rounds, seconds] = context.quick ? [1, 1] : [3, 3];
       const ways = [
         { name: "without a cache", args: ["--no-cache"] },
         { name: "MemoryStore", args: [] },
@@ -63,6 +63,8 @@ async function serve(places: Places, args: readonly string[]): Promise<string> {
     { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] },
   );
   const exit = once(child, "exit");
+  // A run that is ended early leaves no server behind.
+  process.on("exit", () => child.kill());
   places.onClose(async () => {
     child.kill("SIGTERM");
     await exit;
