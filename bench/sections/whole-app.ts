@@ -85,6 +85,8 @@ async function load(url: string, duration: number): Promise<Sample> {
   return { perSecond: requests.average, p50: latency.p50, p99: latency.p99 };
 }
 
+let price = 0;
+
 /** What each connection sends over and over: products by id and sku, lists, orders with all that they show, and a price that changes. */
 const REQUESTS: Request[] = Array.from({ length: 20 }, (_, block) => block + 1).flatMap((block): Request[] => {
   const ids = Array.from({ length: 12 }, (_, at) => ((block * 12 + at) % 100) + 1);
@@ -102,7 +104,8 @@ const REQUESTS: Request[] = Array.from({ length: 20 }, (_, block) => block + 1).
       method: "PATCH",
       path: `/products/${block}`,
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ priceCents: 1000 + block }),
+      // What is as it was would not be written.
+      setupRequest: (request) => ({ ...request, body: JSON.stringify({ priceCents: 1000 + (price += 1) }) }),
     },
   ];
 });
