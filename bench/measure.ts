@@ -1,6 +1,10 @@
 /** One thing whose speed is measured. */
 export interface BenchCase {
   readonly name: string;
+  /** Heads the cases that are compared with each other. Default: none. */
+  readonly group?: string;
+  /** How many calls are in flight at once. Default: what `measure` is told. */
+  readonly inFlight?: readonly number[];
   /** Does it once; `turn` grows by one with each call, whoever calls. */
   run(turn: number): Promise<unknown>;
 }
@@ -14,6 +18,7 @@ export interface Sample {
 
 /** One case at one number of calls in flight, with a sample per round. */
 export interface Series {
+  readonly group: string;
   readonly name: string;
   readonly inFlight: number;
   readonly samples: Sample[];
@@ -27,24 +32,33 @@ export interface MeasureOptions {
   readonly onRound?: (round: number) => void;
 }
 
+/** Series by which a round begins later than the one before. */
+const STEP = 7;
+
 /**
  * Measures all cases in each round, one after the other, so that whatever changes on the machine meanwhile changes for all. Every
  * round begins with another case, so that none always runs in the wake of the same one.
  */
 export async function measure(cases: readonly BenchCase[], options: MeasureOptions): Promise<Series[]> {
   const series = cases.flatMap((one) =>
-    options.inFlight.map((inFlight) => ({ one, inFlight, name: one.name, samples: [] as Sample[] })),
+    (one.inFlight ?? options.inFlight).map((inFlight) => ({
+      one,
+      inFlight,
+      group: one.group ?? "",
+      name: one.name,
+      samples: [] as Sample[],
+    })),
   );
   // Warm-up: compiled code, filled pools, open connections.
   for (const { one, inFlight } of series) await sample(one, inFlight, options.time);
   for (let round = 0; round < options.rounds; round += 1) {
     options.onRound?.(round + 1);
     for (let index = 0; index < series.length; index += 1) {
-      const { one, inFlight, samples } = series[(index + round * options.inFlight.length) % series.length]!;
+      const { one, inFlight, samples } = series[(index + round * STEP) % series.length]!;
       samples.push(await sample(one, inFlight, options.time));
     }
   }
-  return series;
+  return series.map(({ group, name, inFlight, samples }) => ({ group, name, inFlight, samples }));
 }
 
 let turn = 0;

@@ -7,6 +7,8 @@ export interface Flags {
   /** A file; undefined keeps the database in memory. */
   readonly database: string | undefined;
   readonly serve: boolean;
+  readonly tour: boolean;
+  readonly cache: boolean;
   readonly port: number;
 }
 
@@ -23,6 +25,8 @@ Usage: npm run example -- [flags]
   --database FILE    keep the shop in this SQLite file (default: in memory)
   --typeorm LINE     1 for TypeORM 1.x with better-sqlite3 (default), 0.3 for TypeORM 0.3 with sqlite3
   --serve            after the tour, serve the API until Ctrl-C
+  --no-tour          with --serve: serve the API at once
+  --no-cache         with --no-tour: serve it without a cache, to compare
   --port N           port of the API (default: ${DEFAULT_PORT}; 0 takes a free one)
   --help             this text
 
@@ -34,24 +38,32 @@ const OPTIONS = {
   database: { type: "string" },
   typeorm: { type: "string" },
   serve: { type: "boolean" },
+  "no-tour": { type: "boolean" },
+  "no-cache": { type: "boolean" },
   port: { type: "string" },
   help: { type: "boolean", short: "h" },
 } as const;
 
 /** @throws UsageError for whatever is not in the help text */
 export function parseFlags(args: readonly string[]): Flags {
-  const { redis, database, typeorm = "1", serve = false, port, help = false } = parse(args);
+  const values = parse(args);
+  const { redis, database, typeorm = "1", serve = false, port, help = false } = values;
+  const { "no-tour": noTour = false, "no-cache": noCache = false } = values;
   // Which TypeORM it is was decided before this file was loaded, by scripts/run-ts.cjs.
   if (typeorm !== "1" && typeorm !== "0.3") throw new UsageError(`--typeorm is "${typeorm}", but must be 1 or 0.3.`);
   if (redis !== undefined && !/^rediss?:\/\/./.test(redis)) {
     throw new UsageError(`--redis is "${redis}", but must be a URL such as redis://localhost:6379.`);
   }
   if (database === "") throw new UsageError("--database needs the name of a file.");
+  if (noTour && !serve) throw new UsageError("--no-tour goes with --serve.");
+  if (noCache && !noTour) throw new UsageError("--no-cache goes with --no-tour: the tour shows the cache.");
+  if (noCache && redis !== undefined) throw new UsageError("--no-cache and --redis exclude each other.");
   if (port !== undefined && !serve) throw new UsageError("--port goes with --serve.");
   if (port !== undefined && !(/^\d+$/.test(port) && Number(port) < 65_536)) {
     throw new UsageError(`--port is "${port}", but must be a number from 0 to 65535.`);
   }
-  return { help, redis, database, serve, port: port === undefined ? DEFAULT_PORT : Number(port) };
+  const place = { redis, database, port: port === undefined ? DEFAULT_PORT : Number(port) };
+  return { ...place, help, serve, tour: !noTour, cache: !noCache };
 }
 
 function parse(args: readonly string[]) {

@@ -1,7 +1,7 @@
 // A small shop with a cache: a tour of what the cache does, and an API to try it. `npm run example -- --help`
 import "reflect-metadata";
 import { HELP, parseFlags, UsageError } from "./flags";
-import { openShop } from "./open-shop";
+import { openShop, openUncachedApi } from "./open-shop";
 import { serve } from "./serve";
 import { Report } from "./tour/report";
 import { runTour } from "./tour/run-tour";
@@ -13,11 +13,16 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const report = new Report(process.stdout);
+  if (!flags.cache) {
+    const { api, close } = await openUncachedApi(flags.database);
+    await serve(api, flags.port, report).finally(close);
+    return 0;
+  }
   const shop = await openShop(flags);
   try {
     const database = flags.database === undefined ? "in memory" : `in ${flags.database}`;
-    if (!(await runTour(shop, database, report))) return 1;
-    if (flags.serve) await serve(shop, flags.port, report);
+    if (flags.tour && !(await runTour(shop, database, report))) return 1;
+    if (flags.serve) await serve(shop.api, flags.port, report);
     return 0;
   } finally {
     await shop.close();

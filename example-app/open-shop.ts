@@ -72,6 +72,33 @@ export async function openShop(flags: Place): Promise<OpenShop> {
   }
 }
 
+/**
+ * The API over the same shop without any cache, to compare.
+ *
+ * @throws UsageError if the file of the database cannot be used
+ */
+export async function openUncachedApi(database: string | undefined): Promise<Pick<OpenShop, "api" | "close">> {
+  const watch = new Watch();
+  const dataSource = createDataSource(database, watch.logger);
+  const shut = async () => {
+    if (dataSource.isInitialized) await dataSource.destroy();
+  };
+  try {
+    await openDatabase(dataSource, database);
+    await seedIfEmpty(dataSource);
+    const api = createApi(new Shop(dataSource, (target) => dataSource.getRepository(target)), undefined, watch);
+    await api.ready();
+    const close = async () => {
+      await api.close();
+      await shut();
+    };
+    return { api, close };
+  } catch (error) {
+    await shut();
+    throw error;
+  }
+}
+
 async function seedIfEmpty(dataSource: DataSource): Promise<number | undefined> {
   if ((await inventory(dataSource)).products > 0) return undefined;
   const start = performance.now();

@@ -1,10 +1,10 @@
 import { once } from "node:events";
+import type { FastifyInstance } from "fastify";
 import { UsageError } from "./flags";
-import type { OpenShop } from "./open-shop";
 import type { Report } from "./tour/report";
 
 /** Serves the API until the process is told to end. A second Ctrl-C does not wait for open requests. */
-export async function serve({ api }: OpenShop, port: number, report: Report): Promise<void> {
+export async function serve(api: FastifyInstance, port: number, report: Report): Promise<void> {
   const address = await api.listen({ port, host: "127.0.0.1" }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "EADDRINUSE" || error.code === "EACCES") {
       throw new UsageError(

@@ -45,6 +45,11 @@ for (const database of databases) {
   const without = await runTests({ prepared, database, folders, grep });
   process.stderr.write(`${database}, with it ...\n`);
   const withCache = await runTests({ prepared, database, folders, grep, options });
+  if (!(withCache.figures.attached > 0 && withCache.figures.hits > 0)) {
+    throw new Error(
+      `${database}: the cache has served nothing, so this run shows nothing. See the logs in ${prepared.folder}.`,
+    );
+  }
   const { failing, excepted } = compare(without, withCache);
   rows.push(row(database, without, withCache, failing, excepted));
   found.failing.push(...failing.map((test) => ({ ...test, database })));

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { createConnection } from "mysql2/promise";
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const LIBRARY = here("../../dist");
@@ -26,6 +27,7 @@ export async function runTests({ prepared, database, folders, grep, options }) {
   mkdirSync(results, { recursive: true });
   // TypeORM's tests write into a folder of that name, and some count on it.
   mkdirSync(join(repository, "temp"), { recursive: true });
+  if (database === "mariadb") await createDatabase(process.env.TEST_MYSQL_URL);
   writeFileSync(join(repository, "ormconfig.json"), JSON.stringify(ormconfig(database, prepared)));
   const name = `${database}.${options === undefined ? "without" : "with"}`;
   const [lines, output] = [join(results, `${name}.jsonl`), join(results, `${name}.json`)];
@@ -88,6 +90,26 @@ function testFiles(folder, installed) {
     .filter(canLoad);
 }
 
+/** The URL names a place where databases may be made, which goes away with what is in it. */
+async function createDatabase(url) {
+  const { pathname, username: user, ...server } = parts(url);
+  const connection = await createConnection({ ...server, user });
+  await connection.query(`CREATE DATABASE IF NOT EXISTS \`${pathname.slice(1)}\``);
+  await connection.end();
+}
+
+function parts(url) {
+  const { hostname, port, username, password, pathname, searchParams } = new URL(url);
+  return {
+    host: searchParams.get("host") ?? hostname,
+    port: port === "" ? undefined : Number(port),
+    socketPath: searchParams.get("socketPath") ?? undefined,
+    username: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    pathname,
+  };
+}
+
 /** Where TypeORM's tests find their databases. */
 function ormconfig(database, { folder, version }) {
   if (database === "sqlite") {
@@ -95,16 +117,7 @@ function ormconfig(database, { folder, version }) {
     return types.map((type) => ({ name: type, type, database: join(folder, `${type}.db`), logging: false }));
   }
   const postgres = database === "postgres";
-  const { hostname, port, username, password, pathname, searchParams } = new URL(
-    postgres ? process.env.TEST_PG_URL : process.env.TEST_MYSQL_URL,
-  );
-  const socketPath = searchParams.get("socketPath") ?? undefined;
-  return [
-    {
-      ...{ name: database, type: database, database: pathname.slice(1), logging: false },
-      ...{ host: searchParams.get("host") ?? hostname, port: port === "" ? undefined : Number(port), socketPath },
-      ...{ username: decodeURIComponent(username), password: decodeURIComponent(password) },
-      ...(postgres ? {} : { connectorPackage: "mysql2" }),
-    },
-  ];
+  const { pathname, ...server } = parts(postgres ? process.env.TEST_PG_URL : process.env.TEST_MYSQL_URL);
+  const place = { name: database, type: database, database: pathname.slice(1), logging: false };
+  return [{ ...place, ...server, ...(postgres ? {} : { connectorPackage: "mysql2" }) }];
 }

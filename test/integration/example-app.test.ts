@@ -118,7 +118,7 @@ describe("the tour", () => {
     it("explains its flags", async () => {
       const help = new Example(["--help"]);
       expect(await help.exitCode()).toBe(0);
-      for (const flag of ["--redis", "--database", "--typeorm", "--serve", "--port"])
+      for (const flag of ["--redis", "--database", "--typeorm", "--serve", "--no-tour", "--no-cache", "--port"])
         expect(help.output).toContain(flag);
     });
   }
@@ -136,6 +136,9 @@ describe("the tour", () => {
     [["--redis", "localhost"], /--redis is "localhost", but must be a URL/],
     [["--typeorm", "0.2"], /must be 1 or 0\.3/],
     [["--port", "80"], /--port goes with --serve/],
+    [["--no-tour"], /--no-tour goes with --serve/],
+    [["--serve", "--no-cache"], /--no-cache goes with --no-tour/],
+    [["--serve", "--no-tour", "--no-cache", "--redis", "redis://localhost"], /exclude each other/],
     [["--serve", "--port", "high"], /must be a number/],
     [["--serve", "--port", "65536"], /from 0 to 65535/],
     [["--database="], /needs the name of a file/],

@@ -1,8 +1,10 @@
-import { DataSource, type DataSourceOptions, type QueryRunner } from "typeorm";
+import type { DataSource, QueryRunner } from "typeorm";
 import { attachCache, MemoryStore } from "typeorm-coherent";
-import { SqlAnalyzer } from "../src/sql/statement";
-import { median } from "./measure";
-import { newProducts, Product } from "./product";
+import { SqlAnalyzer } from "../../src/sql/statement";
+import { median } from "../measure";
+import { newProducts, Product } from "../product";
+import type { Table } from "../report/result";
+import { inPlaces, type Section } from "./section";
 
 /** Microseconds that the observer may add in front of a statement. */
 const BUDGET = 5;
@@ -15,33 +17,41 @@ interface Sent {
   readonly parameters: readonly unknown[];
 }
 
-/** What the observer adds to each kind of statement of TypeORM, and what reading a new text takes, as lines to print. */
-export async function observerReport(options: DataSourceOptions, rounds: number): Promise<string> {
-  const sent: Sent[] = [];
+/** What the observer adds to each kind of statement of TypeORM, and what reading a new text takes. */
+export const observer: Section = {
+  name: "observer",
+  run: (context) =>
+    inPlaces(context, async (places): Promise<Table> => {
+      const sent: Sent[] = [];
+      const dataSource = await places.openEmpty("sqlite", { logger: loggerInto(sent) });
+      sent.length = 0;
+      await writeAndRead(dataSource);
+      const texts = [...new Map(sent.map((one) => [one.kind, one])).values()];
+      const added = await addedTo(texts, dataSource, context.rounds);
+      const first = firstTimes(texts, context.rounds);
+      return {
+        title: "observer, per statement",
+        columns: ["", "adds", `at most ${BUDGET} µs`, "text never seen before: more"],
+        rows: added.map(({ kind, time }, at) => [
+          kind,
+          `${time.toFixed(2)} µs`,
+          time <= BUDGET ? "met" : "MISSED",
+          `${first[at]!.time.toFixed(2)} µs`,
+        ]),
+      };
+    }),
+};
+
+function loggerInto(sent: Sent[]): object {
   const logQuery = (sql: string, parameters: unknown[] = []) => {
     const kind = sql.slice(0, 6);
     if (/^(?:SELECT|INSERT|UPDATE|DELETE)$/.test(kind)) sent.push({ kind, sql, parameters });
   };
   const nothing = () => undefined;
-  const logger = {
+  return {
     ...{ logQuery, logQueryError: nothing, logQuerySlow: nothing },
     ...{ logSchemaBuild: nothing, logMigration: nothing, log: nothing },
   };
-  const dataSource = await new DataSource({ ...options, logger }).initialize();
-  try {
-    sent.length = 0;
-    await writeAndRead(dataSource);
-    const texts = [...new Map(sent.map((one) => [one.kind, one])).values()];
-    const added = await addedTo(texts, dataSource, rounds);
-    const met = added.every(({ time }) => time <= BUDGET);
-    const shown = (times: typeof added) => times.map(({ kind, time }) => `${kind} ${time.toFixed(2)}`).join(", ");
-    return (
-      `observer per statement: ${shown(added)} µs, at most ${BUDGET}: ${met ? "met" : "MISSED"}\n` +
-      `a text that was never seen before: ${shown(firstTimes(texts, rounds))} µs more`
-    );
-  } finally {
-    await dataSource.destroy();
-  }
 }
 
 /** Sends what is measured: one SELECT, INSERT, UPDATE and DELETE each, by id. */

@@ -1,0 +1,23 @@
+import { allocation } from "./allocation";
+import { bulkWrites } from "./bulk-writes";
+import { codecs } from "./codecs";
+import { manyRows } from "./many-rows";
+import { manyTags } from "./many-tags";
+import { memory } from "./memory";
+import { observer } from "./observer";
+import type { Section } from "./section";
+import { wholeApp } from "./whole-app";
+
+export type { SectionContext } from "./section";
+
+/** In the order in which they run. */
+export const SECTIONS: readonly Section[] = [
+  observer,
+  codecs,
+  allocation,
+  memory,
+  manyTags,
+  manyRows,
+  bulkWrites,
+  wholeApp,
+];
