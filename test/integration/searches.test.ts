@@ -11,7 +11,7 @@ import {
 import { CacheKey, Cached, type CoherentCache, type Strategy } from "typeorm-coherent";
 import { oneByOne, statementBarriers } from "../support/barriers";
 import { attachMemory } from "../support/cache-harness";
-import { describeEachDatabase } from "../support/databases";
+import { describeEachDatabase, typeormLine } from "../support/databases";
 
 @Entity()
 @Cached()
@@ -251,7 +251,7 @@ describeEachDatabase("a statement that searches for its rows", (database) => {
 
     it("keeps the order of statements that are sent without waiting", async () => {
       // That driver hands them to several threads, which keep none, with a cache or without.
-      if (dataSource.options.type === "sqlite") return void expect(database.name).toBe("sqlite");
+      if (database.name === "sqlite" && typeormLine === "0.3") return;
       const seen = await dataSource.transaction(async (manager) => {
         const sent = [
           "UPDATE crate SET weight = 1 WHERE code = 'A'",
