@@ -72,7 +72,7 @@ describeEachDatabase("one load for all processes", (database) => {
       if (at === 0) await dataSource.getRepository(Report).insert({ id: 1, year: 2020 });
       const store = new RedisStore(client);
       caches.push(
-        await attachCache(dataSource, { store, namespace: "reports", lockTtl: 1000, storeTimeout: 300, ...more }),
+        await attachCache(dataSource, { store, namespace: "reports", lockTtl: 700, storeTimeout: 300, ...more }),
       );
       await quarantineOver(store, [dataSource.getMetadata(Report).tablePath]);
     }
