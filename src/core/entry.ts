@@ -31,11 +31,6 @@ export function encodeEntry({ query, tokens, rowTags, payload, filledAt }: Entry
   return headerOf(filledAt === undefined ? FORMAT : `${DATED} ${filledAt}`, query, tokens, rowTags) + payload;
 }
 
-/** Whether a text takes more bytes than this, in the encoding of the store. */
-export function isLonger(text: string, bytes: number): boolean {
-  return text.length > bytes || (text.length * 3 > bytes && Buffer.byteLength(text) > bytes);
-}
-
 /**
  * The payload of an entry that has exactly this query, these tokens and these row tags: what {@link decodeEntry} and a
  * comparison of all of them would come to, in one comparison.

@@ -143,7 +143,7 @@ function tablesOf(
       metadata,
       models: own,
       tracked,
-      primaryKey: tracked ? (own[0]?.primaryKey ?? primaryKeyOf(dataSource, metadata)) : undefined,
+      primaryKey: tracked ? (own[0]?.primaryKey ?? keyOf(dataSource, metadata, metadata.primaryColumns)) : undefined,
       keys: [...keys.values()],
       partKeys: tracked && own.length === 0 ? partKeysOf(dataSource, metadata) : [],
       deciding: new Set(
@@ -184,19 +184,6 @@ function partKeysOf(dataSource: DataSource, metadata: EntityMetadata): Key[] {
       ({ columns }) => columns.length < primaryColumns.length && columns.every((one) => primaryColumns.includes(one)),
     )
     .map(({ columns }) => keyOf(dataSource, metadata, columns));
-}
-
-function primaryKeyOf(dataSource: DataSource, metadata: EntityMetadata): Key {
-  const settings = {
-    strategy: "invalidate",
-    ttl: 1,
-    negativeTtl: 0,
-    jitter: 0,
-    maxEntryBytes: 1,
-    keyBuilder: undefined,
-    keys: [],
-  } as const;
-  return entityModel(dataSource, metadata, settings, groupOfTable(metadata)).primaryKey;
 }
 
 function checkDecorated(dataSource: DataSource): void {

@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { PayloadPacking } from "../codec/payload-packing";
-import { encodeEntry, isLonger } from "../core/entry";
+import { storedEntry } from "../codec/stored-entry";
 import { anyRowTag, barrierTag, groupOf, isFine, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import type { CacheReporter, UnfilledReason } from "../events";
@@ -107,9 +107,8 @@ export class Filler {
       const { entity, key, group, text, tags, fill, settings } = one;
       const { rowTags, payload } = fill;
       const ttl = lifetimeOf(fill.ttl, settings);
-      const dated = settings.staleWhileRevalidate === undefined ? {} : { filledAt: prepared.at };
-      const value = encodeEntry({ query: text, rowTags, tokens, payload: this.packing.pack(payload), ...dated });
-      if (isLonger(value, settings.maxEntryBytes)) {
+      const value = storedEntry({ query: text, rowTags, tokens, payload }, prepared.at, settings, this.packing);
+      if (value === undefined) {
         this.unfilled(one, "too-large");
         continue;
       }

@@ -118,13 +118,9 @@ class Places {
     const source = this.shape.sources.find((one) => this.tables.get(one)?.group === group);
     const table = source === undefined ? undefined : this.tables.get(source);
     if (source === undefined || table?.primaryKey === undefined) return undefined;
-    const { primaryKey } = table;
-    const rows = this.valuesOf(source, primaryKey);
-    const tags = rows?.map((values) => keyTag(group, primaryKey, values));
-    if (tags !== undefined && !tags.includes(undefined)) return { tags: distinct(tags), revelations: [] };
-    for (const key of table.partKeys) {
-      const parts = this.valuesOf(source, key)?.map((values) => keyTag(group, key, values));
-      if (parts !== undefined && !parts.includes(undefined)) return { tags: distinct(parts), revelations: [] };
+    for (const key of [table.primaryKey, ...table.partKeys]) {
+      const tags = this.valuesOf(source, key)?.map((values) => keyTag(group, key, values));
+      if (tags !== undefined && !tags.includes(undefined)) return { tags: distinct(tags), revelations: [] };
     }
     const shown = source.join === "from" ? this.listed(source, table) : this.joined(source, table);
     return shown ?? this.members(source, table);

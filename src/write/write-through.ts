@@ -2,7 +2,7 @@ import type { QueryRunner } from "typeorm";
 import { UnencodableValue } from "../codec/raw-value";
 import type { RawRow, RowCodec } from "../codec/row-codec";
 import type { PayloadPacking } from "../codec/payload-packing";
-import { encodeEntry, isLonger } from "../core/entry";
+import { storedEntry } from "../codec/stored-entry";
 import { barrierTag, epochTag, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import { KeyBuilderError } from "../errors";
@@ -81,14 +81,9 @@ function entryOf(
   const lockedTags = tags.filter((tag) => held.tags.has(tag));
   try {
     const query = cachedQuery(model, "row", key, values, values);
-    const value = encodeEntry({
-      query: query.text,
-      rowTags,
-      tokens,
-      payload: options.packing.pack(codec.encode([row])),
-      ...(model.settings.staleWhileRevalidate === undefined ? {} : { filledAt: Date.now() }),
-    });
-    if (isLonger(value, model.settings.maxEntryBytes)) return undefined;
+    const entry = { query: query.text, rowTags, tokens, payload: codec.encode([row]) };
+    const value = storedEntry(entry, Date.now(), model.settings, options.packing);
+    if (value === undefined) return undefined;
     const request = {
       key: entryKey(options.namespace, model, query),
       group: model.group,
