@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import { DataSource, type EntityManager } from "typeorm";
 import {
   attachCache,
@@ -13,7 +13,8 @@ import {
 import { quarantineOver } from "../support/cache-harness";
 import { describeEachDatabase } from "../support/databases";
 import { Item, Owner, Seat, Word } from "../support/entities/item";
-import { startRedis, until, type RedisServer } from "../support/redis-server";
+import { redisForBlock } from "../support/redis-for-block";
+import { until, type RedisServer } from "../support/redis-server";
 
 const CHANNEL = "shop:changes";
 
@@ -65,16 +66,8 @@ describeEachDatabase("events", (database) => {
   const short = ({ table, operation, rows }: InvalidatedEvent) =>
     `${table.split(".").pop()} ${operation} ${rows === null ? "any" : rows.map((row) => Object.values(row).join("/")).join(",")}`;
 
-  beforeAll(async () => {
-    server = await startRedis();
-    client = new Redis(server.url);
-  });
-  afterAll(async () => {
-    client.disconnect();
-    await server.stop();
-  });
+  redisForBlock((...started) => ([client, server] = started));
   beforeEach(async () => {
-    await client.flushall();
     const options = await database.options([Item, Owner, Word, Seat], { file: true });
     dataSource = await new DataSource(options).initialize();
     other = await new DataSource({ ...options, synchronize: false }).initialize();

@@ -1,4 +1,4 @@
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import { Column, DataSource, Entity, PrimaryGeneratedColumn } from "typeorm";
 import {
   attachCache,
@@ -12,7 +12,8 @@ import {
 } from "typeorm-coherent";
 import { attachMemory, quarantineOver } from "../support/cache-harness";
 import { describeEachDatabase } from "../support/databases";
-import { startRedis, until, type RedisServer } from "../support/redis-server";
+import { redisForBlock } from "../support/redis-for-block";
+import { until } from "../support/redis-server";
 
 @Entity()
 @Cached()
@@ -25,22 +26,13 @@ class Plant {
 }
 
 describeEachDatabase("copies in the process", (database) => {
-  let server: RedisServer;
   let client: Redis;
   let dataSource: DataSource;
   let other: DataSource;
   const caches: CoherentCache[] = [];
 
-  beforeAll(async () => {
-    server = await startRedis();
-    client = new Redis(server.url);
-  });
-  afterAll(async () => {
-    client.disconnect();
-    await server.stop();
-  });
+  redisForBlock((started) => (client = started));
   beforeEach(async () => {
-    await client.flushall();
     const options = await database.options([Plant], { file: true });
     dataSource = await new DataSource(options).initialize();
     other = await new DataSource({ ...options, synchronize: false }).initialize();

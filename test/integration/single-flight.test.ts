@@ -1,4 +1,4 @@
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import { Column, DataSource, Entity, In, PrimaryColumn } from "typeorm";
 import {
   attachCache,
@@ -11,7 +11,8 @@ import {
 } from "typeorm-coherent";
 import { attachMemory, countStatements, quarantineOver } from "../support/cache-harness";
 import { describeEachDatabase } from "../support/databases";
-import { startRedis, until, type RedisServer } from "../support/redis-server";
+import { redisForBlock } from "../support/redis-for-block";
+import { until } from "../support/redis-server";
 
 @Entity()
 @Cached({ singleFlight: "everywhere" })
@@ -33,7 +34,6 @@ const READS: Record<string, (reports: CachedRepository<Report>) => Promise<unkno
 
 describeEachDatabase("one load for all processes", (database) => {
   const PROCESSES = 3;
-  let server: RedisServer;
   let client: Redis;
   let dataSources: DataSource[];
   let caches: CoherentCache[];
@@ -79,16 +79,8 @@ describeEachDatabase("one load for all processes", (database) => {
     counts = dataSources.map(countStatements);
   }
 
-  beforeAll(async () => {
-    server = await startRedis();
-    client = new Redis(server.url);
-  });
-  afterAll(async () => {
-    client.disconnect();
-    await server.stop();
-  });
-  beforeEach(async () => {
-    await client.flushall();
+  redisForBlock((started) => (client = started));
+  beforeEach(() => {
     [dataSources, caches] = [[], []];
   });
   afterEach(async () => {
