@@ -1,4 +1,3 @@
-import { LRUCache } from "lru-cache";
 import type { DataSource, EntityMetadata, ObjectLiteral } from "typeorm";
 import { DriverUtils } from "typeorm/driver/DriverUtils";
 import type { ColumnMetadata } from "typeorm/metadata/ColumnMetadata";
@@ -32,8 +31,6 @@ export class RowCodec {
   private readonly plans = new Map<EntityMetadata, readonly HydrationStep[]>();
   private readonly discriminator: number;
   private readonly uniqueKeys: readonly Key[];
-  /** Rows by their payload, where copies of payloads are kept in this process. */
-  private readonly decoded: LRUCache<string, readonly StoredRow[]> | undefined;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -50,14 +47,6 @@ export class RowCodec {
       }));
     this.uniqueKeys = model.keys.filter(({ unique }) => unique);
     this.discriminator = this.indexOf(model.metadata.discriminatorColumn?.databaseName);
-    const { near } = model.settings;
-    this.decoded =
-      near &&
-      new LRUCache({
-        max: near.max,
-        maxSize: near.maxBytes,
-        sizeCalculation: (_rows, payload) => 2 * payload.length + 1,
-      });
   }
 
   /**
@@ -84,16 +73,21 @@ export class RowCodec {
 
   /** @throws if the payload is not what {@link encode} makes for this entity */
   decode(payload: string): readonly StoredRow[] {
-    const known = this.decoded?.get(payload);
-    if (known !== undefined) return known;
     const rows: unknown = JSON.parse(payload);
     if (!Array.isArray(rows) || !rows.every((row) => Array.isArray(row) && row.length === this.columns.length)) {
       throw new UnencodableValue("The payload is not a list of rows.");
     }
-    const stored = rows as StoredRow[];
-    // What a caller gets must be his own, and JSON is handed on as it is.
-    if (this.decoded !== undefined && stored.every((row) => row.every(isCopied))) this.decoded.set(payload, stored);
-    return stored;
+    return rows as StoredRow[];
+  }
+
+  /** Their entities, new ones each time; see {@link hydrate}. */
+  make(rows: readonly StoredRow[]): ObjectLiteral[] {
+    return rows.map((row) => this.hydrate(row));
+  }
+
+  /** Whether entities can be made of these rows more than once: what a caller gets must be his own, and JSON is handed on as it is. */
+  isReusable(rows: readonly StoredRow[]): boolean {
+    return rows.every((row) => row.every(isCopied));
   }
 
   /** The values of some columns in a row as the driver returned it. */

@@ -82,7 +82,7 @@ export class NearEntries {
   }
 }
 
-/** Two bytes a character, and what a tag costs besides its text, which it shares with others. */
+/** Two bytes a character, those of the payload once more for what it is decoded to, and what a tag costs besides its text, which it shares. */
 function sizeOf({ key, query, answer, tags }: NearEntry): number {
-  return 2 * (key.length + query.length + answer.payload.length) + 64 * tags.length + 100;
+  return 2 * (key.length + query.length) + 4 * answer.payload.length + 64 * tags.length + 100;
 }

@@ -1,3 +1,4 @@
+import type { Awaitable } from "../core/awaitable";
 import type { Clock } from "../core/clock";
 import type { Tag } from "../core/tag";
 import type { Token } from "../core/token";
@@ -69,16 +70,23 @@ export class NearStore implements Store {
     return this.inner.open(context, groups);
   }
 
-  read(requests: readonly ReadRequest[]): Promise<ReadAnswer[]> {
+  read(requests: readonly ReadRequest[]): Awaitable<ReadAnswer[]> {
     this.groups ??= new Map(
       Array.from(this.options.settings(), ([group, settings]) => [group, new NearEntries(settings)]),
     );
-    return this.groups.size === 0 ? this.inner.read(requests) : this.readNear(requests);
+    if (this.groups.size === 0) return this.inner.read(requests);
+    const answers: (ReadAnswer | undefined)[] = [];
+    let isComplete = true;
+    for (const request of requests) {
+      const answer = this.trusted(request);
+      answers.push(answer);
+      if (answer === undefined) isComplete = false;
+    }
+    return isComplete ? (answers as ReadAnswer[]) : this.complete(requests, answers);
   }
 
-  private async readNear(requests: readonly ReadRequest[]): Promise<ReadAnswer[]> {
-    const answers = requests.map((request) => this.trusted(request));
-    if (answers.every((answer) => answer !== undefined)) return answers;
+  /** Asks for what was not trusted. */
+  private async complete(requests: readonly ReadRequest[], answers: (ReadAnswer | undefined)[]): Promise<ReadAnswer[]> {
     const open = requests.flatMap((request, at) => (answers[at] === undefined ? [{ request, at }] : []));
     const verified = await this.verified(open.map(({ request }) => request));
     open.forEach(({ at }, index) => (answers[at] = verified[index]));
@@ -234,7 +242,14 @@ export class NearStore implements Store {
     const tags = [...named, ...answer.rowTags];
     const isOvertaken = ticket.isVoid || tags.some((tag) => ticket.dropped.has(tag));
     if (mode === "trust" ? isOvertaken : tokens === undefined) return plain;
-    entries.put({ key, query, answer: plain, tags, tokens, expires: this.options.clock.monotonic() + ttl });
+    entries.put({
+      key,
+      query,
+      answer: { ...plain, kept: {} },
+      tags,
+      tokens,
+      expires: this.options.clock.monotonic() + ttl,
+    });
     return plain;
   }
 

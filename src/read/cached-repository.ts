@@ -8,6 +8,7 @@ import {
   type FindOptionsWhere,
   type ObjectLiteral,
 } from "typeorm";
+import { isPromise, type Awaitable } from "../core/awaitable";
 import type { BypassReason, CacheReporter } from "../events";
 import { dataSourceOf } from "../metadata/data-source-hooks";
 import type { EntityModel } from "../metadata/entity-model";
@@ -155,7 +156,7 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
   }
 
   /** By key if that says it all, else by the statements that TypeORM makes of the call. */
-  private serve<Found extends object | boolean | number, Result>(
+  private async serve<Found extends object | boolean | number, Result>(
     method: string,
     kind: ReadKind,
     options: FindManyOptions<Entity>,
@@ -167,9 +168,10 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     const plan = this.plan(kind, untyped);
     if (plan === undefined) return this.statements(method, typeorm);
     if (typeof plan === "string") return this.past(method, plan, typeorm);
-    return look(plan.readThrough, plan.call).then((found) =>
-      typeof found === "string" ? this.past(method, found, typeorm) : resultOf(found),
-    );
+    const looked = look(plan.readThrough, plan.call);
+    // Each await is a turn that somebody else takes first.
+    const found = isPromise(looked) ? await looked : looked;
+    return typeof found === "string" ? this.past(method, found, typeorm) : resultOf(found);
   }
 
   /** TypeORM's own way, and nothing of it from the cache. */
@@ -212,7 +214,7 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
 
 /** How a method finds by key, and what it makes of that. */
 interface ByKey<Found, Result> {
-  readonly look: (readThrough: ReadThrough, call: ReadCall) => Promise<Found | BypassReason>;
+  readonly look: (readThrough: ReadThrough, call: ReadCall) => Awaitable<Found | BypassReason>;
   readonly resultOf: (found: Found) => Result;
 }
 

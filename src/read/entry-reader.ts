@@ -1,3 +1,4 @@
+import { isPromise, type Awaitable } from "../core/awaitable";
 import type { PayloadPacking } from "../codec/payload-packing";
 import type { CacheReporter, MissReason } from "../events";
 import type { CacheLogger } from "../options";
@@ -10,6 +11,16 @@ export interface Looked<Asked extends Lookup, Content> {
   readonly missed: readonly Asked[];
   /** Those among the hits that are to be loaded anew, because they are stale. */
   readonly stale: readonly Asked[];
+}
+
+/** How a payload becomes what the caller gets: decoded once where a copy of it is kept, and made anew for each caller. */
+export interface Opening<Decoded, Content> {
+  /** Throws if the payload is not what it must be. */
+  decode(payload: string): Decoded;
+  /** Throws likewise. */
+  make(decoded: Decoded): Content;
+  /** Whether nothing of what was decoded gets into the hands of a caller. All openings of one query decode alike. */
+  isReusable(decoded: Decoded): boolean;
 }
 
 /** What reading entries needs of the cache around it. */
@@ -31,40 +42,28 @@ export class EntryReader {
   /**
    * Asks in one round trip; what cannot be opened is a miss like any other.
    *
-   * @param open throws if the payload is not what it must be
    * @returns undefined if the store did not answer
    */
-  async look<Asked extends Lookup, Content>(
+  look<Asked extends Lookup, Decoded, Content>(
     asked: readonly Asked[],
-    open: (payload: string) => Content,
-  ): Promise<Looked<Asked, Content> | undefined> {
-    let answers: readonly ReadAnswer[];
+    opening: Opening<Decoded, Content>,
+  ): Awaitable<Looked<Asked, Content> | undefined> {
+    let answers: Awaitable<readonly ReadAnswer[]>;
     try {
-      answers = await this.options.store.read(this.requestsFor(asked, false));
+      answers = this.options.store.read(this.requestsFor(asked, false));
     } catch (error) {
-      this.options.reporter.emit("storeError", { operation: "read", error });
-      return undefined;
+      return this.failed("read", error);
     }
-    if (asked.length === 1) {
-      const opened = this.open(asked[0]!, answers[0]!, open);
-      if (opened === undefined) return { hits: NONE, missed: asked, stale: NONE };
-      return { hits: [opened.content], missed: NONE, stale: opened.isStale ? asked : NONE };
-    }
-    const hits: Content[] = [];
-    const missed: Asked[] = [];
-    const stale: Asked[] = [];
-    for (let index = 0; index < asked.length; index += 1) {
-      const opened = this.open(asked[index]!, answers[index]!, open);
-      if (opened === undefined) missed.push(asked[index]!);
-      else hits.push(opened.content);
-      if (opened?.isStale === true) stale.push(asked[index]!);
-    }
-    return { hits, missed, stale };
+    if (!isPromise(answers)) return this.openAll(asked, answers, opening);
+    return answers.then(
+      (found) => this.openAll(asked, found, opening),
+      (error: unknown) => this.failed("read", error),
+    );
   }
 
   /** What the store has, without counting anything; undefined if it did not answer. */
   ask(asked: readonly Lookup[]): Promise<ReadAnswer[] | undefined> {
-    return this.guarded("read", () => this.options.store.read(this.requestsFor(asked, true)));
+    return this.guarded("read", async () => this.options.store.read(this.requestsFor(asked, true)));
   }
 
   private requestsFor(asked: readonly Lookup[], quiet: boolean): ReadRequest[] {
@@ -80,9 +79,12 @@ export class EntryReader {
     try {
       return await call();
     } catch (error) {
-      this.options.reporter.emit("storeError", { operation, error });
-      return undefined;
+      return this.failed(operation, error);
     }
+  }
+
+  private failed(operation: string, error: unknown): undefined {
+    this.options.reporter.emit("storeError", { operation, error });
   }
 
   /** Warns of a fault of an entity, the first time. */
@@ -92,12 +94,34 @@ export class EntryReader {
     this.options.logger.warn(message, details);
   }
 
-  private open<Content>(
+  private openAll<Asked extends Lookup, Decoded, Content>(
+    asked: readonly Asked[],
+    answers: readonly ReadAnswer[],
+    opening: Opening<Decoded, Content>,
+  ): Looked<Asked, Content> {
+    if (asked.length === 1) {
+      const opened = this.open(asked[0]!, answers[0]!, opening);
+      if (opened === undefined) return { hits: NONE, missed: asked, stale: NONE };
+      return { hits: [opened.content], missed: NONE, stale: opened.isStale ? asked : NONE };
+    }
+    const hits: Content[] = [];
+    const missed: Asked[] = [];
+    const stale: Asked[] = [];
+    for (let index = 0; index < asked.length; index += 1) {
+      const opened = this.open(asked[index]!, answers[index]!, opening);
+      if (opened === undefined) missed.push(asked[index]!);
+      else hits.push(opened.content);
+      if (opened?.isStale === true) stale.push(asked[index]!);
+    }
+    return { hits, missed, stale };
+  }
+
+  private open<Decoded, Content>(
     lookup: Lookup,
     answer: ReadAnswer,
-    open: (payload: string) => Content,
+    opening: Opening<Decoded, Content>,
   ): { readonly content: Content; readonly isStale: boolean } | undefined {
-    const { filler, reporter, packing } = this.options;
+    const { filler, reporter } = this.options;
     const { entity, key } = lookup;
     // The rows of a stale entry are older than those of a load since: believed again and again, they would never let a
     // list be filled that has gained a row.
@@ -106,7 +130,7 @@ export class EntryReader {
     if (served === undefined) return this.miss(entity, key, answer.outcome === "miss" ? answer.why : "stale");
     let content: Content;
     try {
-      content = open(packing.unpack(served.payload));
+      content = this.contentOf(served, opening);
     } catch {
       return this.miss(entity, key, "corrupt");
     }
@@ -114,6 +138,13 @@ export class EntryReader {
     if (age === undefined) reporter.emit("hit", { entity, key });
     else reporter.emit("staleHit", { entity, key, age });
     return { content, isStale: age !== undefined };
+  }
+
+  private contentOf<Decoded, Content>({ payload, kept }: Served, opening: Opening<Decoded, Content>): Content {
+    if (kept?.decoded !== undefined) return opening.make(kept.decoded as Decoded);
+    const decoded = opening.decode(this.options.packing.unpack(payload));
+    if (kept !== undefined && opening.isReusable(decoded)) kept.decoded = decoded;
+    return opening.make(decoded);
   }
 
   private miss(entity: string, key: string, why: MissReason): undefined {
@@ -138,11 +169,15 @@ export class EntryReader {
 
 const NONE: readonly never[] = [];
 
+/** What of an answer is served. */
+interface Served {
+  readonly payload: string;
+  readonly age?: number;
+  readonly kept?: { decoded?: unknown };
+}
+
 /** What may be served of an answer, and its age if it is stale; see {@link CachedOptions.staleWhileRevalidate}. */
-function servable(
-  { ttl, settings: { staleWhileRevalidate } }: Lookup,
-  answer: ReadAnswer,
-): { readonly payload: string; readonly age?: number } | undefined {
+function servable({ ttl, settings: { staleWhileRevalidate } }: Lookup, answer: ReadAnswer): Served | undefined {
   const isHit = answer.outcome === "hit";
   const entry = isHit ? answer : answer.last;
   if (staleWhileRevalidate === undefined || entry?.filledAt === undefined) return isHit ? answer : undefined;

@@ -1,5 +1,6 @@
 import type { EntityManager, FindManyOptions, ObjectLiteral } from "typeorm";
-import { payloadOf, type RowCodec } from "../codec/row-codec";
+import { payloadOf, type RowCodec, type StoredRow } from "../codec/row-codec";
+import { after, type Awaitable } from "../core/awaitable";
 import type { Tag } from "../core/tag";
 import { KeyBuilderError } from "../errors";
 import type { BypassReason } from "../events";
@@ -7,7 +8,7 @@ import { entryKey, type CachedQuery } from "../metadata/cached-query";
 import type { EntityModel } from "../metadata/entity-model";
 import type { CacheableRead } from "./cacheable-query";
 import type { EntityLoader, Loaded, LoadOptions } from "./entity-loader";
-import type { EntryReader, Looked } from "./entry-reader";
+import type { EntryReader, Looked, Opening } from "./entry-reader";
 import type { ExplainedEntry } from "./explain";
 import { rowsByQuery, sorted, withIds } from "./multi-get";
 import { fillOf, membersOf, needsRowTags, textsOf, type KeyedQuery } from "./row-fill";
@@ -51,25 +52,35 @@ export class ReadThrough {
     this.counts = new SharedLoads(options.sharing);
   }
 
-  async entities(call: ReadCall): Promise<ReadResult | BypassReason> {
-    const { model, read, options } = call;
+  entities(call: ReadCall): Awaitable<ReadResult | BypassReason> {
+    const { model, read } = call;
     const codec = this.options.codecOf(model);
-    const looked = await this.look(model, read, (payload) => rebuild(codec, payload));
-    if (typeof looked === "string") return looked;
-    if (looked === undefined) return "store-unavailable";
+    const looked = this.look(model, read, codec);
+    return after(looked, (found) => {
+      if (found === undefined) return "store-unavailable";
+      if (typeof found === "string") return found;
+      // The way of nearly every read, and therefore without a promise.
+      if (found.missed.length > 0 || found.stale.length > 0 || this.options.loader.hasLoadListeners(model)) {
+        return this.completed(call, found);
+      }
+      return shaped(call, flattened(found.hits));
+    });
+  }
+
+  /** Loads what was missed, and what is stale in the background. */
+  private async completed(call: ReadCall, looked: Looked<KeyedQuery, readonly ObjectLiteral[]>): Promise<ReadResult> {
+    const { model } = call;
     if (looked.stale.length > 0) this.loads.renew(looked.stale, this.loading(call, looked.stale, false));
-    const hits = looked.hits.length === 1 ? looked.hits[0]! : looked.hits.flat();
+    const hits = flattened(looked.hits);
     const loaded = looked.missed.length === 0 ? [] : await this.loadEntities(call, looked.missed);
-    if (this.options.loader.hasLoadListeners(model)) await this.options.loader.announce(model, hits);
-    const entities = loaded.length === 0 ? hits : [...hits, ...loaded];
-    if (read.multiple) return sorted(entities, model);
-    return options.take === undefined ? entities : entities.slice(0, options.take);
+    await this.options.loader.announce(model, hits);
+    return shaped(call, loaded.length === 0 ? hits : [...hits, ...loaded]);
   }
 
   /** Whether the query finds a row. It shares its entry with `findOne`, and makes no entity. */
   async exists(call: ReadCall): Promise<boolean | BypassReason> {
     const codec = this.options.codecOf(call.model);
-    const looked = await this.look(call.model, call.read, (payload) => codec.decode(payload).length > 0);
+    const looked = await this.look(call.model, call.read, whetherAny(codec));
     if (typeof looked === "string") return looked;
     if (looked === undefined) return "store-unavailable";
     if (looked.stale.length > 0) this.loads.renew(looked.stale, this.loading(call, looked.stale, false));
@@ -81,7 +92,7 @@ export class ReadThrough {
 
   /** The number of rows that the query finds. */
   async count({ manager, model, read, options }: ReadCall): Promise<number | BypassReason> {
-    const looked = await this.look(model, read, numberIn);
+    const looked = await this.look(model, read, NUMBER);
     if (typeof looked === "string") return looked;
     if (looked === undefined) return "store-unavailable";
     const counting = (asked: readonly KeyedQuery[]): LoadPlan<Counted> => ({
@@ -114,13 +125,13 @@ export class ReadThrough {
   }
 
   /** Undefined if the store did not answer. */
-  private look<Content>(
+  private look<Decoded, Content>(
     model: EntityModel,
     read: CacheableRead,
-    open: (payload: string) => Content,
-  ): Promise<Looked<KeyedQuery, Content> | undefined> | "key-builder" {
+    opening: Opening<Decoded, Content>,
+  ): Awaitable<Looked<KeyedQuery, Content> | undefined | "key-builder"> {
     const asked = this.keyed(model, read);
-    return asked === undefined ? "key-builder" : this.options.entries.look(asked, open);
+    return asked === undefined ? "key-builder" : this.options.entries.look(asked, opening);
   }
 
   private async loadEntities(call: ReadCall, missed: readonly KeyedQuery[]): Promise<readonly ObjectLiteral[]> {
@@ -133,8 +144,9 @@ export class ReadThrough {
       if (texts === undefined) return value.entities;
       payload = payloadOf(texts);
     }
+    const codec = this.options.codecOf(call.model);
     // Entities of its own for one who waited for another's load: no two callers may share an object.
-    const entities = rebuild(this.options.codecOf(call.model), payload);
+    const entities = codec.make(codec.decode(payload));
     await this.options.loader.announce(call.model, entities);
     return entities;
   }
@@ -189,9 +201,22 @@ export class ReadThrough {
   }
 }
 
-/** @throws if the payload is none of this entity */
-function rebuild(codec: RowCodec, payload: string): ObjectLiteral[] {
-  return codec.decode(payload).map((row) => codec.hydrate(row));
+function flattened(found: readonly ReadResult[]): ReadResult {
+  return found.length === 1 ? found[0]! : found.flat();
+}
+
+/** In the order, and as many, as the call asks for. */
+function shaped({ model, read, options }: ReadCall, entities: ReadResult): ReadResult {
+  if (read.multiple) return sorted(entities, model);
+  return options.take === undefined ? entities : entities.slice(0, options.take);
+}
+
+function whetherAny(codec: RowCodec): Opening<readonly StoredRow[], boolean> {
+  return {
+    decode: (payload) => codec.decode(payload),
+    make: (rows) => rows.length > 0,
+    isReusable: (rows) => codec.isReusable(rows),
+  };
 }
 
 /** @throws if the payload is no number of rows */
@@ -199,6 +224,8 @@ function numberIn(payload: string): number {
   if (/^\d+$/.test(payload)) return Number(payload);
   throw new TypeError("The payload is not a number of rows.");
 }
+
+const NUMBER: Opening<number, number> = { decode: numberIn, make: (number) => number, isReusable: () => true };
 
 /**
  * A key that finds at most one row needs no limit, and should the table not keep to it after all, a limit would hide that

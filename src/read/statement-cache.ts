@@ -6,7 +6,7 @@ import type { Tag } from "../core/tag";
 import type { BypassReason, CacheReporter, UnfilledReason } from "../events";
 import type { EntityModel } from "../metadata/entity-model";
 import type { EntitySettings } from "../metadata/entity-settings";
-import type { EntryReader } from "./entry-reader";
+import type { EntryReader, Opening } from "./entry-reader";
 import type { Fill, Lookup } from "./filler";
 import { memberTags } from "./key-members";
 import { currentScope, type ReadScope } from "./read-scope";
@@ -95,7 +95,7 @@ export class StatementCache implements SelectInterceptor {
 
   private async serve(lookup: StatementLookup, runner: QueryRunner): Promise<readonly RawRow[] | BypassReason> {
     const { entries, onPrimary } = this.options;
-    const looked = await entries.look([lookup], decodeResult);
+    const looked = await entries.look([lookup], ROWS);
     if (looked === undefined) return "store-unavailable";
     const planOn = (given?: QueryRunner): LoadPlan<Loaded> => ({
       load: () => onPrimary((primary) => load(primary, lookup), given),
@@ -139,6 +139,9 @@ export class StatementCache implements SelectInterceptor {
     return mainAlias?.hasMetadata === true ? mainAlias.metadata.name : "";
   }
 }
+
+/** Rows are handed on to TypeORM, and by it to the caller, so they are parsed each time. */
+const ROWS: Opening<string, RawRow[]> = { decode: (payload) => payload, make: decodeResult, isReusable: () => false };
 
 /** Past TypeORM's own query cache, which knows no writes. */
 async function load(runner: QueryRunner, { sql, parameters, members }: StatementLookup): Promise<Loaded> {

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { Awaitable } from "../core/awaitable";
 import { type Clock, systemClock } from "../core/clock";
 import { decodeEntry } from "../core/entry";
 import { groupOf, type Tag } from "../core/tag";
@@ -46,9 +47,8 @@ interface Stored {
  * Keeps entries and tags in this process: the default, for an application that runs as one process. Writes of another
  * process are not seen.
  *
- * There is no guard and no quarantine, unlike in Redis: locks are kept where nothing evicts them, and they cannot be lost
- * without the process that reads the entries being lost too. Every method does its work before it first yields, so
- * nothing comes in between its steps.
+ * There is no guard and no quarantine, unlike in Redis: locks are kept where nothing evicts them, and are not lost without the process
+ * that reads the entries. Every method does its work before it first yields, so nothing comes in between its steps.
  *
  * @throws CacheConfigError CONFIG_INVALID if a limit is not a positive integer
  * @example
@@ -95,7 +95,7 @@ export class MemoryStore implements Store {
     this.users += 1;
   }
 
-  async read(requests: readonly ReadRequest[]): Promise<ReadAnswer[]> {
+  read(requests: readonly ReadRequest[]): Awaitable<ReadAnswer[]> {
     this.opened();
     return requests.map((request) => this.readOne(request));
   }

@@ -1,3 +1,4 @@
+import type { Awaitable } from "../core/awaitable";
 import type { Tag } from "../core/tag";
 import type { Token } from "../core/token";
 
@@ -16,8 +17,11 @@ export interface Store {
    */
   open(context: StoreContext, groups: readonly string[]): Promise<void>;
 
-  /** Asks for several entries in one round trip. The answers come in the order of the requests. */
-  read(requests: readonly ReadRequest[]): Promise<ReadAnswer[]>;
+  /**
+   * Asks for several entries in one round trip, or answers at once if it need not ask anybody. The answers come in the order of the
+   * requests.
+   */
+  read(requests: readonly ReadRequest[]): Awaitable<ReadAnswer[]>;
 
   /**
    * Whether copies that somebody keeps are hits still, in one round trip: every tag present, unlocked and equal to its token. The
@@ -157,6 +161,8 @@ export type ReadAnswer =
       readonly tokens?: readonly Token[];
       /** If the entry knows: see core/entry.ts. */
       readonly filledAt?: number;
+      /** Of an answer that is kept: room for what its payload was decoded to, so that it is decoded once. */
+      readonly kept?: { decoded?: unknown };
     }
   | {
       readonly outcome: "miss";

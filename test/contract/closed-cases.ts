@@ -9,7 +9,7 @@ export function describeClosed(world: World): void {
 
   describe("a store that is not open", () => {
     const calls: [string, (store: Store) => Promise<unknown>][] = [
-      ["read", (to) => to.read([request()])],
+      ["read", async (to) => to.read([request()])],
       ["prepare", (to) => to.prepare([SKU], TAG_TTL)],
       ["fill", (to) => to.fill([{ key: "k", group: "g", value: "", ttl: 1 }])],
       ["lock", (to) => to.lock([SKU], "w", [], TAG_TTL)],

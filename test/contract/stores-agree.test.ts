@@ -85,7 +85,7 @@ async function trace(store: Store, age: (milliseconds: number) => Promise<void>,
       const value = encodeEntry({ query: "q", rowTags, tokens, payload: `fill ${heard.length}` });
       await store.fill([{ key: "k", group: "g", value, ttl: 600_000 }]);
     },
-    read: ({ guess }) =>
+    read: async ({ guess }) =>
       store.read([{ key: "k", group: "g", query: "q", tags: QUERY_TAGS, ...(guess ? { rowTags: ["g|*"] } : {}) }]),
     lock: async ({ holder, tags, reads }) => (await store.lock(tags, holder, reads, 600_000)).map(name),
     async unlock({ holder, tags, locked }) {

@@ -58,7 +58,7 @@ export function barrierStore(): Store & { at(call: StoreCall, moment?: Moment): 
     name: inner.name,
     at: (call, moment = "before") => barriers.add((text) => text === call, moment),
     open: (...args) => inner.open(...args),
-    read: (...args) => barriers.pass("read", () => inner.read(...args)),
+    read: (...args) => barriers.pass("read", async () => inner.read(...args)),
     prepare: (...args) => barriers.pass("prepare", () => inner.prepare(...args)),
     fill: (...args) => barriers.pass("fill", () => inner.fill(...args)),
     lock: (...args) => barriers.pass("lock", () => inner.lock(...args)),
