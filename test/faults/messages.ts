@@ -1,8 +1,12 @@
 import type { DataSourceOptions } from "typeorm";
 
-/** The protocol under test, and two naive ones that show that the test finds what it looks for. */
-export const PROTOCOLS = ["coherent", "delete-after-commit", "set-after-commit"] as const;
+/** The protocol under test, and others that show that the test finds what it looks for; see subjects.ts. */
+export const PROTOCOLS = ["coherent", "delete-after-commit", "set-after-commit", "lease", "typeorm-cache"] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
+
+/** Where entries are: in a Redis that all workers share, or in the only worker there is. Only the protocol under test has both. */
+export const STORES = ["redis", "memory"] as const;
+export type StoreName = (typeof STORES)[number];
 
 /** prepare: makes the tables and the hot rows, and ends. */
 export type Role = "prepare" | "writer" | "reader";
@@ -11,6 +15,9 @@ export type Role = "prepare" | "writer" | "reader";
 export interface WorkerSettings {
   readonly role: Role;
   readonly protocol: Protocol;
+  readonly store: StoreName;
+  /** Copies in the worker, which are verified. */
+  readonly near: boolean;
   /** Without entities. */
   readonly database: DataSourceOptions;
   readonly redisUrl: string;
@@ -24,6 +31,8 @@ export interface WorkerSettings {
 export interface Counts {
   reads: number;
   hits: number;
+  /** Of the hits, those that came from a copy in the worker. */
+  copies: number;
   fills: number;
   writeThroughs: number;
   /** Reads that went past the cache. */
@@ -43,6 +52,7 @@ export function noCounts(): Counts {
   return {
     reads: 0,
     hits: 0,
+    copies: 0,
     fills: 0,
     writeThroughs: 0,
     bypasses: 0,

@@ -2,33 +2,72 @@ import type { TortureReport } from "./torture";
 
 /** A report for people. */
 export function describeReport(report: TortureReport): string {
-  const { stale, hits, reads } = report;
+  const { hits, reads } = report;
+  const isOurs = report.protocol === "coherent";
   const lines: [string, string][] = [
-    ["protocol, database", `${report.protocol}, ${report.database}, ${report.seconds.toFixed(0)} s`],
-    ["reads", `${reads}, of these ${hits} hits, ${report.bypasses} past the cache`],
-    ["fills", `${report.fills}, written through ${report.writeThroughs}, kept back by a lock ${report.locked}`],
-    ["outdated entries met", `${report.outdated}, none of them served`],
-    ["writes", `${report.commits} committed, ${report.rollbacks} rolled back, ${report.refused} refused`],
+    ["protocol, place", `${nameOf(report)}, ${report.database}, ${report.seconds.toFixed(0)} s`],
+    ["reads", `${count(reads)}, of these ${count(hits)} hits, ${count(report.bypasses)} past the cache`],
     [
-      "faults",
-      `${report.kills} writers killed, ${report.evictions} keys evicted, ${report.flushes} FLUSHALL, ${report.scriptFlushes} SCRIPT FLUSH, ${report.cutConnections} connections cut`,
+      "fills",
+      `${count(report.fills)}, written through ${count(report.writeThroughs)}, kept back by a lock ${count(report.locked)}`,
     ],
+    ["outdated entries met", `${count(report.outdated)}, none of them served`],
     [
-      "stale reads",
-      stale === 0
-        ? `0 of ${hits} hits: less than one in ${bound(hits)}, by the rule of three`
-        : `${stale} of ${reads} reads`,
+      "writes",
+      `${count(report.commits)} committed, ${count(report.rollbacks)} rolled back, ${count(report.refused)} refused`,
     ],
+    ["faults", faultsOf(report)],
+    ["stale reads", staleOf(report)],
   ];
-  if (report.protocol !== "coherent") lines.splice(3, 1);
-  const width = Math.max(...lines.map(([name]) => name.length));
+  if (report.near) lines.splice(2, 0, ["hits from copies", count(report.copies)]);
+  const shown = isOurs ? lines : lines.filter(([name]) => name !== "outdated entries met");
+  const width = Math.max(...shown.map(([name]) => name.length));
   const violations = report.violations.map(
     (one) => `  ${one.worker} ${one.entity} ${one.lookup}: ${one.problem}\n    ${JSON.stringify(one.details)}`,
   );
-  return [...lines.map(([name, text]) => `${name.padEnd(width)}  ${text}`), ...violations].join("\n");
+  return [...shown.map(([name, text]) => `${name.padEnd(width)}  ${text}`), ...violations].join("\n");
 }
 
-/** No event in N trials: with 95 % confidence its rate is below 3 / N. */
+/** Several runs side by side, as a table in Markdown. */
+export function compareReports(reports: readonly TortureReport[]): string {
+  const head = ["protocol", "database", "reads", "hits", "writers killed", "partitions", "stale", "of all reads"];
+  const rows = reports.map((report) => [
+    nameOf(report),
+    report.database,
+    count(report.reads),
+    count(report.hits),
+    count(report.kills),
+    count(report.partitions),
+    count(report.stale),
+    report.stale === 0 ? `< 1 in ${bound(report.hits)}` : `${((100 * report.stale) / report.reads).toFixed(2)} %`,
+  ]);
+  return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+function nameOf({ protocol, store, near }: TortureReport): string {
+  const where = store === "memory" ? " in memory" : "";
+  return `${protocol}${where}${near ? " with copies" : ""}`;
+}
+
+function faultsOf(report: TortureReport): string {
+  const { kills, evictions, flushes, scriptFlushes, cutConnections, partitions } = report;
+  return `${count(kills)} writers killed, ${count(evictions)} keys evicted, ${count(flushes)} FLUSHALL, ${count(scriptFlushes)} SCRIPT FLUSH, ${count(cutConnections)} connections cut, ${count(partitions)} times writers were cut off from Redis alone`;
+}
+
+function staleOf({ stale, hits, reads }: TortureReport): string {
+  if (stale > 0) return `${count(stale)} of ${count(reads)} reads`;
+  return `0 of ${count(hits)} hits: less than one in ${bound(hits)}, by the rule of three`;
+}
+
+/**
+ * No event in N trials: with 95 % confidence its rate is below 3 / N.
+ *
+ * J. A. Hanley and A. Lippman-Hand, "If nothing goes wrong, is everything all right?", JAMA 249 (1983).
+ */
 function bound(trials: number): string {
-  return trials < 3 ? "1" : Math.floor(trials / 3).toString();
+  return trials < 3 ? "1" : count(Math.floor(trials / 3));
+}
+
+function count(number: number): string {
+  return number.toLocaleString("en");
 }

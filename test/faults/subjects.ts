@@ -1,17 +1,19 @@
 import Redis from "ioredis";
 import type { DataSource, Repository } from "typeorm";
-import { attachCache, RedisStore } from "typeorm-coherent";
-import { CATEGORIES, type Item, type ItemClass } from "./entities";
-import { byCategory, byId, bySku, countOf, existsSku, topOf, type Lookup } from "./lookups";
-import type { Counts, Protocol } from "./messages";
-import { WidenedStore, widenedWindow } from "./windows";
+import { attachCache, MemoryStore, RedisStore } from "typeorm-coherent";
+import { byHand } from "./by-hand";
+import type { Item, ItemClass } from "./entities";
+import type { Lookup } from "./lookups";
+import type { Counts, Protocol, StoreName } from "./messages";
+import { ownCache } from "./own-cache";
+import { WidenedStore } from "./windows";
 
 /** A cache under test. */
 export interface Subject {
   /** What application code writes through. */
   repository(item: ItemClass): Repository<Item>;
   read(item: ItemClass, lookup: Lookup): Promise<Item[] | number>;
-  /** Called when a transaction has been committed; a naive cache does all of its work here. */
+  /** Called when a transaction has been committed; a cache by hand does all of its work here. */
   afterCommit(item: ItemClass, ids: readonly number[]): Promise<void>;
   /** Since the start. */
   counts(): Partial<Counts>;
@@ -20,22 +22,28 @@ export interface Subject {
 
 export interface SubjectOptions {
   readonly dataSource: DataSource;
+  readonly store: StoreName;
+  readonly near: boolean;
   readonly redisUrl: string;
   readonly lockTtl: number;
   readonly storeTimeout: number;
 }
 
 export function openSubject(protocol: Protocol, options: SubjectOptions): Promise<Subject> {
-  return protocol === "coherent" ? coherent(options) : naive(protocol, options);
+  if (protocol === "coherent") return coherent(options);
+  return protocol === "typeorm-cache" ? ownCache(options) : byHand(protocol, options);
 }
 
-async function coherent({ dataSource, redisUrl, lockTtl, storeTimeout }: SubjectOptions): Promise<Subject> {
-  const redis = new Redis(redisUrl, { lazyConnect: true });
+async function coherent(options: SubjectOptions): Promise<Subject> {
+  const { dataSource, redisUrl, lockTtl, storeTimeout, near } = options;
+  const store =
+    options.store === "memory" ? new MemoryStore() : new RedisStore(new Redis(redisUrl, { lazyConnect: true }));
   const cache = await attachCache(dataSource, {
-    store: new WidenedStore(new RedisStore(redis)),
+    store: new WidenedStore(store),
     consistency: "strict",
     lockTtl,
     storeTimeout,
+    defaults: { near: near && { mode: "verify" } },
     // Connections are cut on purpose, again and again.
     logger: { warn: () => undefined },
   });
@@ -44,59 +52,11 @@ async function coherent({ dataSource, redisUrl, lockTtl, storeTimeout }: Subject
     read: (item, lookup) => lookup.load(cache.repository(item)),
     afterCommit: () => Promise.resolve(),
     counts() {
-      const { hits, misses, fills, writeThroughs, unfilled, bypasses } = cache.stats();
+      const { hits, misses, fills, writeThroughs, unfilled, bypasses, nearHits } = cache.stats();
       const bypassed = Object.values(bypasses).reduce((sum, one) => sum + one, 0);
-      return { hits, fills, writeThroughs, bypasses: bypassed, locked: unfilled.locked, outdated: misses.stale };
+      const [locked, outdated, copies] = [unfilled.locked, misses.stale, nearHits.verify];
+      return { hits, fills, writeThroughs, bypasses: bypassed, locked, outdated, copies };
     },
     close: () => cache.close(),
-  };
-}
-
-/** Outlives any run: only what the protocol does takes an entry away. */
-const TTL = 600_000;
-
-/** Cache-aside as it is mostly written: look, else load and SET; after COMMIT delete the keys, or SET the new rows. */
-async function naive(protocol: Protocol, { dataSource, redisUrl }: SubjectOptions): Promise<Subject> {
-  const redis = new Redis(redisUrl);
-  redis.on("error", () => undefined);
-  let [hits, fills] = [0, 0];
-  const keyOf = (item: ItemClass, { name }: Lookup) => `${item.name} ${name}`;
-  const load = (item: ItemClass, lookup: Lookup) => lookup.load(dataSource.getRepository(item));
-  const set = (item: ItemClass, lookup: Lookup, value: unknown) =>
-    redis.set(keyOf(item, lookup), JSON.stringify(value), "PX", TTL);
-
-  const deleteKeys = async (item: ItemClass, rows: readonly Item[]) => {
-    const ofRows = rows.flatMap(({ id, sku }) => [byId(id), bySku(sku), existsSku(sku)]);
-    const lists = CATEGORIES.flatMap((category) => [byCategory(category), countOf(category), topOf(category)]);
-    await redis.del(...[...ofRows, ...lists].map((lookup) => keyOf(item, lookup)));
-  };
-  return {
-    repository: (item) => dataSource.getRepository(item),
-    async read(item, lookup) {
-      // Of a list of ids nobody could tell after a write under which keys it lies.
-      if (lookup.name.startsWith("ids")) return load(item, lookup);
-      const found = await redis.get(keyOf(item, lookup));
-      if (found !== null) {
-        hits += 1;
-        return JSON.parse(found) as Item[] | number;
-      }
-      const value = await load(item, lookup);
-      await widenedWindow();
-      await set(item, lookup, value);
-      fills += 1;
-      return value;
-    },
-    async afterCommit(item, ids) {
-      const rows = await dataSource.getRepository(item).find({ where: ids.map((id) => ({ id })), withDeleted: true });
-      await widenedWindow();
-      await deleteKeys(item, rows);
-      if (protocol === "delete-after-commit") return;
-      for (const row of rows) {
-        const value = row.gone === null ? [row] : [];
-        await Promise.all([set(item, byId(row.id), value), set(item, bySku(row.sku), value)]);
-      }
-    },
-    counts: () => ({ hits, fills }),
-    close: async () => redis.disconnect(),
   };
 }

@@ -6,6 +6,7 @@ import {
   type Counts,
   type Protocol,
   type Role,
+  type StoreName,
   type Violation,
   type WorkerMessage,
   type WorkerSettings,
@@ -21,7 +22,10 @@ export interface SupervisorOptions {
   readonly workerFile: string;
   readonly protocol: Protocol;
   readonly database: DataSourceOptions;
-  readonly redisUrl: string;
+  readonly store: StoreName;
+  readonly near: boolean;
+  /** Writers and readers may have different lines to one Redis. */
+  readonly redisUrlOf: (role: Role) => string;
 }
 
 /** Starts the workers of one run, kills writers and replaces them, and adds up what they report. */
@@ -94,9 +98,10 @@ export class Supervisor {
   }
 
   private start(role: Role, lanes: number): ChildProcess {
-    const { workerFile, protocol, database, redisUrl } = this.options;
+    const { workerFile, protocol, store, near, database, redisUrlOf } = this.options;
     const name = `${role[0]}${++this.started}`;
-    const settings: WorkerSettings = { role, protocol, database, redisUrl, name, lanes };
+    const redisUrl = redisUrlOf(role);
+    const settings: WorkerSettings = { role, protocol, store, near, database, redisUrl, name, lanes };
     const child = fork(workerFile, [], { execArgv: [], stdio: ["ignore", "inherit", "inherit", "ipc"] });
     this.running.set(child, settings);
     child.on("message", (message) => this.hear(child, message as WorkerMessage));

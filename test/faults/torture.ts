@@ -1,7 +1,8 @@
 import type { DataSourceOptions } from "typeorm";
 import { startRedis } from "../support/redis-server";
 import { databases, type TestDatabase } from "../support/databases";
-import type { Counts, Protocol, Violation } from "./messages";
+import { tcpSwitch } from "../support/tcp-switch";
+import type { Counts, Protocol, Role, StoreName, Violation } from "./messages";
 import { pause } from "./random";
 import { RedisFaults } from "./redis-faults";
 import { Supervisor } from "./supervisor";
@@ -10,6 +11,10 @@ import { buildWorker } from "./worker-build";
 export interface TortureOptions {
   readonly protocol: Protocol;
   readonly database: TestDatabase["name"];
+  /** Default: redis. */
+  readonly store?: StoreName;
+  /** Whether workers keep copies, which are verified. Default: they do not. */
+  readonly near?: boolean;
   /** At most. */
   readonly seconds: number;
   /** Asked several times a second; the run ends as soon as the answer is true. */
@@ -18,6 +23,8 @@ export interface TortureOptions {
 
 export interface TortureReport extends Counts {
   readonly protocol: Protocol;
+  readonly store: StoreName;
+  readonly near: boolean;
   readonly database: string;
   readonly seconds: number;
   readonly kills: number;
@@ -25,6 +32,8 @@ export interface TortureReport extends Counts {
   readonly flushes: number;
   readonly scriptFlushes: number;
   readonly cutConnections: number;
+  /** Times that the writers reached the database and not Redis. */
+  readonly partitions: number;
   /** Reads that gave something older than what was committed, or what never was. */
   readonly stale: number;
   /** The first of them. */
@@ -32,7 +41,7 @@ export interface TortureReport extends Counts {
 }
 
 /** Milliseconds between two of each; kills and flushes cost a start and a quarantine. */
-const EVERY = { evict: 25, kill: 900, flush: 3000, flushScripts: 1100, cut: 1900 };
+const EVERY = { evict: 25, kill: 900, flush: 3000, flushScripts: 1100, cut: 1900, partition: 8000 };
 
 /**
  * Runs writers and readers on one database and one Redis, both their own, and breaks what can break.
@@ -40,17 +49,21 @@ const EVERY = { evict: 25, kill: 900, flush: 3000, flushScripts: 1100, cut: 1900
  * @throws Error if the database is missing, or if a worker fails otherwise than by being killed
  */
 export async function torture(options: TortureOptions): Promise<TortureReport> {
-  const { protocol, seconds, isEnough = () => false } = options;
+  const { protocol, seconds, store = "redis", near = false, isEnough = () => false } = options;
   const database = databases().find(({ name }) => name === options.database);
   if (database === undefined) throw new Error(`There is no ${options.database} for this run.`);
   const build = buildWorker();
   const redis = await startRedis();
-  const faults = new RedisFaults(redis.url);
+  const line = await tcpSwitch(redis.port);
+  const faults = new RedisFaults(redis.url, line);
+  const redisUrlOf = (role: Role) => (role === "writer" ? `redis://127.0.0.1:${line.port}` : redis.url);
   const { entities: _, ...place } = sessionSettings(await database.options([], PLACE[database.name]));
-  const supervisor = new Supervisor({ workerFile: build.file, protocol, database: place, redisUrl: redis.url });
+  const supervisor = new Supervisor({ workerFile: build.file, protocol, store, near, database: place, redisUrlOf });
   let start = performance.now();
   const report = (): TortureReport => ({
     protocol,
+    store,
+    near,
     database: database.name,
     seconds: (performance.now() - start) / 1000,
     ...supervisor.counts,
@@ -62,17 +75,27 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
   try {
     await supervisor.prepare();
     // The SQLite driver has one connection a process: two transactions at a time would be one.
-    await supervisor.startAll("writer", 2, database.name === "sqlite" ? 1 : 2);
-    await supervisor.startAll("reader", 2, 2);
+    const lanes = database.name === "sqlite" ? 1 : 2;
+    // What is in a process is no other's: there is one, which writes and reads, and nothing to break.
+    if (store === "memory") await supervisor.startAll("writer", 1, 2 * lanes);
+    else {
+      await supervisor.startAll("writer", 2, lanes);
+      await supervisor.startAll("reader", 2, 2);
+    }
     start = performance.now();
     let over = false;
     const isOver = () => over;
+    const troubles: Readonly<Record<keyof typeof EVERY, () => Promise<void>>> = {
+      evict: () => faults.evict(),
+      kill: async () => supervisor.killWriter(),
+      flush: () => faults.flush(),
+      flushScripts: () => faults.flushScripts(),
+      cut: () => faults.cutConnections(),
+      partition: () => faults.partition(),
+    };
+    const names = store === "memory" ? [] : (Object.keys(troubles) as (keyof typeof EVERY)[]);
     await Promise.all([
-      every(EVERY.evict, isOver, () => faults.evict()),
-      every(EVERY.kill, isOver, async () => supervisor.killWriter()),
-      every(EVERY.flush, isOver, () => faults.flush()),
-      every(EVERY.flushScripts, isOver, () => faults.flushScripts()),
-      every(EVERY.cut, isOver, () => faults.cutConnections()),
+      ...names.map((name) => every(EVERY[name], isOver, troubles[name])),
       every(200, isOver, async () => {
         over ||= supervisor.hasFailed() || performance.now() - start > seconds * 1000 || isEnough(report());
       }),
@@ -80,6 +103,7 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
   } finally {
     await supervisor.stop().finally(async () => {
       faults.close();
+      await line.stop();
       await redis.stop();
       await database.cleanup();
       build.remove();

@@ -12,7 +12,7 @@ export function widenedWindow(): Promise<void> {
   return pause(below(WIDEST + 1));
 }
 
-/** A store that is slow at just these places. */
+/** One of the library's stores, slow at just these places. */
 export class WidenedStore implements Store {
   readonly name: string;
 
@@ -37,8 +37,8 @@ export class WidenedStore implements Store {
     return this.store.fill(entries);
   }
 
-  lock(tags: readonly string[], holder: string, readTags: readonly string[], tagTtl: number) {
-    return this.store.lock(tags, holder, readTags, tagTtl);
+  lock(...args: Parameters<Store["lock"]>) {
+    return this.store.lock(...args);
   }
 
   async unlock(request: UnlockRequest) {
@@ -46,9 +46,17 @@ export class WidenedStore implements Store {
     return this.store.unlock(request);
   }
 
-  async invalidate(tags: readonly string[]) {
+  async invalidate(...args: Parameters<Store["invalidate"]>) {
     await widenedWindow();
-    return this.store.invalidate(tags);
+    return this.store.invalidate(...args);
+  }
+
+  check(...args: Parameters<NonNullable<Store["check"]>>) {
+    return this.store.check!(...args);
+  }
+
+  listen(...args: Parameters<NonNullable<Store["listen"]>>) {
+    return this.store.listen!(...args);
   }
 
   close() {

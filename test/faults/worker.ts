@@ -14,6 +14,7 @@ import { writeSomething } from "./writes";
 /** Longer than any hiccup of a busy machine, short enough for several quarantines a run. */
 const LOCK_TTL = 1000;
 const STORE_TIMEOUT = 300;
+const MOST_AT_ONCE = 40;
 /** Milliseconds between two reports: what a killed writer has not reported is lost. */
 const REPORT_EVERY = 100;
 
@@ -40,10 +41,16 @@ async function run(settings: WorkerSettings): Promise<void> {
 }
 
 async function work(settings: WorkerSettings, plain: DataSource): Promise<void> {
-  const { protocol, redisUrl, role, lanes, name } = settings;
+  const { protocol, store, near, redisUrl, role, lanes, name } = settings;
   const dataSource = await connect(settings, false);
-  const options = { dataSource, redisUrl, lockTtl: LOCK_TTL, storeTimeout: STORE_TIMEOUT };
-  const subject = await openSubject(protocol, options);
+  const subject = await openSubject(protocol, {
+    dataSource,
+    store,
+    near,
+    redisUrl,
+    lockTtl: LOCK_TTL,
+    storeTimeout: STORE_TIMEOUT,
+  });
   const counts = noCounts();
   const report = reporter(counts, subject);
   tell({ kind: "ready" });
@@ -54,7 +61,8 @@ async function work(settings: WorkerSettings, plain: DataSource): Promise<void> 
       const freshSku = () => `${name}.${lane}-${++number}`;
       while (!stopping) {
         if (role === "writer") await write(subject, counts, freshSku);
-        await read(subject, plain, counts, name);
+        // Writers are there to write.
+        await read(subject, plain, counts, name, role === "writer" ? 1 : 1 + below(5));
         // Without a store all is synchronous on better-sqlite3, and a connection would never get its turn to come back.
         await setImmediate();
       }
@@ -77,19 +85,22 @@ async function write(subject: Subject, counts: Counts, freshSku: () => string): 
   }
 }
 
-async function read(subject: Subject, plain: DataSource, counts: Counts, worker: string): Promise<void> {
+/** Reads several things between two looks at what is committed: all of them begin after the one and end before the other. */
+async function read(subject: Subject, plain: DataSource, counts: Counts, worker: string, times: number): Promise<void> {
   const item = pick(ITEMS);
   let before = await committedRows(plain, item);
-  for (let left = 1 + below(5); left > 0 && !stopping; left -= 1) {
-    const lookup = randomLookup(before);
-    const found = await subject.read(item, lookup).catch(() => undefined);
+  for (let left = times; left > 0 && !stopping; left -= 1) {
+    const lookups = Array.from({ length: 1 + below(MOST_AT_ONCE) }, () => randomLookup(before));
+    // Only another protocol fails with its Redis.
+    const found = await Promise.all(lookups.map((lookup) => subject.read(item, lookup).catch(() => undefined)));
     const after = await committedRows(plain, item);
-    // Only a naive cache fails with its Redis.
-    if (found === undefined) continue;
-    counts.reads += 1;
-    const result = typeof found === "number" ? found : found.map(rowOf);
-    const problem = wrong(lookup, result, before, after);
-    if (problem !== undefined) {
+    for (const [at, lookup] of lookups.entries()) {
+      const one = found[at];
+      if (one === undefined) continue;
+      counts.reads += 1;
+      const result = typeof one === "number" ? one : one.map(rowOf);
+      const problem = wrong(lookup, result, before, after);
+      if (problem === undefined) continue;
       const concerned = (rows: Committed) =>
         [...rows.values()].filter(
           (row) => lookup.matches(row) || (typeof result !== "number" && result.some(({ id }) => id === row.id)),
