@@ -6,6 +6,7 @@ import { manyTags } from "./many-tags";
 import { memory } from "./memory";
 import { observer } from "./observer";
 import type { Section } from "./section";
+import { transparent } from "./transparent";
 import { wholeApp } from "./whole-app";
 
 export type { SectionContext } from "./section";
@@ -13,6 +14,7 @@ export type { SectionContext } from "./section";
 /** In the order in which they run. */
 export const SECTIONS: readonly Section[] = [
   observer,
+  transparent,
   codecs,
   allocation,
   memory,
