@@ -47,7 +47,7 @@ export interface ConnectionOptions {
  * that it takes must fit in, and a new try be near when the host is back.
  */
 export function handshakeLimit(timeout: number): number {
-  return Math.max(1000, 20 * timeout);
+  return Math.max(1000, 8 * timeout);
 }
 
 /**
