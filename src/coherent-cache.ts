@@ -9,7 +9,7 @@ import type {
 import { PayloadPacking } from "./codec/payload-packing";
 import { RowCodec } from "./codec/row-codec";
 import { systemClock } from "./core/clock";
-import { epochTag, type Tag } from "./core/tag";
+import { epochTag } from "./core/tag";
 import { createTokenSource } from "./core/token";
 import { CacheConfigError, CacheStateError } from "./errors";
 import { CacheReporter, type BypassReason, type CacheEventName, type CacheEvents, type CacheStats } from "./events";
@@ -20,7 +20,7 @@ import { resolveSchema, type Schema } from "./metadata/schema";
 import { nearSettingsOf } from "./metadata/near-settings";
 import { NearStore } from "./near-cache/near-store";
 import type { Explanation, ResolvedOptions } from "./options";
-import { cacheableQuery } from "./read/cacheable-query";
+import { primaryKeyIn } from "./read/cacheable-query";
 import type { CachedRepository } from "./read/cached-repository";
 import { Reads, type ExplainedMethod } from "./read/reads";
 import { SqlAnalyzer } from "./sql/statement";
@@ -32,6 +32,7 @@ import { ChangeHub } from "./write/change-hub";
 import { CommitProtocol } from "./write/commit-protocol";
 import { LockedSender } from "./write/locked-sender";
 import { PendingInvalidations } from "./write/pending-invalidations";
+import { RunningWrites } from "./write/running-writes";
 import { StatementObserver } from "./write/statement-observer";
 import { CacheSubscriber } from "./write/subscriber";
 import { tagsOfRow } from "./write/tags-of-row";
@@ -52,6 +53,8 @@ export class CoherentCache {
   private readonly hub: ChangeHub;
   private readonly store: Store;
   private readonly pending: PendingInvalidations;
+  private readonly protocol: CommitProtocol;
+  private readonly running = new RunningWrites();
   private readonly analyzer: SqlAnalyzer;
   private readonly observer: StatementObserver;
   private readonly subscriber: EntitySubscriberInterface;
@@ -71,8 +74,7 @@ export class CoherentCache {
       clock: systemClock,
       onHit: (mode) => reporter.emit("nearHit", { mode }),
     });
-    const store: Store = near;
-    this.store = store;
+    const store: Store = (this.store = near);
     const codecOf = (model: EntityModel) => this.codecs.get(model)!;
     const tagTtl = () => this.tagTtl;
     const packing = new PayloadPacking(resolved.compression);
@@ -91,8 +93,8 @@ export class CoherentCache {
     });
     const { announce, announceLock, feeds } = this.hub;
     this.feeds = feeds;
-    this.pending = new PendingInvalidations(store, () => this.schema?.groups ?? [], announce);
-    const protocol = new CommitProtocol({
+    this.pending = new PendingInvalidations(store, announce);
+    this.protocol = new CommitProtocol({
       store,
       pending: this.pending,
       consistency,
@@ -110,7 +112,9 @@ export class CoherentCache {
     this.observer = new StatementObserver({
       schema: () => (this.closed ? undefined : this.schema),
       analyzer: this.analyzer,
-      sender: new LockedSender(protocol, { namespace, codecOf, packing, onEntry }),
+      sender: new LockedSender(this.protocol, { namespace, codecOf, packing, onEntry }, this.running),
+      running: this.running,
+      isClosing: () => this.closing !== undefined,
     });
     this.subscriber = new CacheSubscriber(
       () => this.schema,
@@ -169,7 +173,9 @@ export class CoherentCache {
     where?: FindOptionsWhere<Entity>,
   ): Promise<void> {
     const model = this.modelOf(target);
-    await this.hub.invalidate(where === undefined ? [epochTag(model.group)] : await this.tagsOf(model, where));
+    const key = where === undefined ? undefined : primaryKeyIn(model, where);
+    const tags = key ? await tagsOfRow(this.dataSource, this.started(), model.group, key) : [epochTag(model.group)];
+    await this.hub.invalidate(tags);
   }
 
   /**
@@ -214,7 +220,11 @@ export class CoherentCache {
     return this.reads.explain(model, method, untyped);
   }
 
-  /** Detaches from the data source and closes the store; repositories go on, straight to the database. */
+  /**
+   * Detaches from the data source and closes the store; repositories go on, straight to the database. Resolves when what was under way
+   * has ended: feeds, statements with their locks, and transactions, for `lockTtl` at most. Writes that begin after the call are not
+   * followed any more, so it is the last thing to do, and `dataSource.destroy()` does it.
+   */
   close(): Promise<void> {
     this.closing ??= this.detach();
     return this.closing;
@@ -222,9 +232,11 @@ export class CoherentCache {
 
   private async detach(): Promise<void> {
     await this.feeds.close();
+    await this.running.over(this.resolved.lockTtl);
     await this.pending.drain();
     this.closed = true;
     this.pending.stop();
+    this.protocol.stop();
     for (const step of this.undo.reverse()) step();
     try {
       // One that would not open may be in the hands of another cache.
@@ -240,7 +252,7 @@ export class CoherentCache {
     this.analyzer.declare(resolveRoutines(dataSource, resolved.options));
     this.tagTtl = Math.max(LEAST_TAG_TTL, ...schema.models.map(({ settings }) => 2 * settings.ttl));
     const { namespace, lockTtl, storeTimeout: timeout } = resolved;
-    const onStateChange: StoreContext["onStateChange"] = (state, cause) => this.stateChanged(state, cause);
+    const onStateChange: StoreContext["onStateChange"] = (state, cause) => this.stateChanged({ state, cause });
     await this.store.open({ namespace, lockTtl, timeout, onStateChange }, schema.groups);
     this.opened = true;
     for (const model of schema.models) this.codecs.set(model, new RowCodec(dataSource, model));
@@ -254,26 +266,21 @@ export class CoherentCache {
     await this.hub.listen();
   }
 
-  private stateChanged(state: "up" | "down", cause: unknown): void {
-    if (state === "up") void this.pending.drain();
-    else this.resolved.logger.warn("The cache's store is away; reads go to the database until it is back.", cause);
+  private stateChanged(event: CacheEvents["storeState"]): void {
+    this.reporter.emit("storeState", event);
+    if (event.state === "up") void this.pending.drain();
+    else
+      this.resolved.logger.warn("The cache's store is away; reads go to the database until it is back.", event.cause);
   }
 
   private closedFor(): BypassReason | undefined {
-    if (this.closed) return "closed";
+    if (this.closing !== undefined) return "closed";
     if (this.pending.size > 0) return "store-unavailable";
     return this.observer.transactions(this.dataSource).open ? "transaction" : undefined;
   }
 
-  private async tagsOf(model: EntityModel, where: FindOptionsWhere<ObjectLiteral>): Promise<readonly Tag[]> {
-    const read = cacheableQuery({ ...model, cacheable: true }, "one", { where, loadEagerRelations: false });
-    const query = typeof read === "object" ? read.queries[0] : undefined;
-    if (query === undefined || query.key !== model.primaryKey) return [epochTag(model.group)];
-    return tagsOfRow(this.dataSource, this.started(), model.group, query.values);
-  }
-
   private started(): Schema {
-    if (this.closed) throw new CacheStateError("CLOSED", "This cache is closed. Attach a new one.");
+    if (this.closing !== undefined) throw new CacheStateError("CLOSED", "This cache is closed. Attach a new one.");
     if (this.schema !== undefined) return this.schema;
     throw new CacheStateError(
       "NOT_INITIALIZED",

@@ -49,6 +49,9 @@ export type UnfilledReason =
   /** A load in the background failed; whoever reads it next sees why. */
   | "failed";
 
+/** Whether the store is asked: what a circuit breaker calls closed and open. */
+export type StoreState = "up" | "down";
+
 /** What happened, by name; see {@link CacheEvents} for what each carries. */
 export interface CacheEvents {
   hit: { readonly entity: string; readonly key: string };
@@ -60,6 +63,8 @@ export interface CacheEvents {
   invalidate: { readonly tags: readonly string[]; readonly cause: string };
   writeThrough: { readonly entity: string; readonly key: string };
   storeError: { readonly operation: string; readonly error: unknown };
+  /** Calls of the store fail at once from now on (down), or it is asked again (up); each change once. See docs/outages.md. */
+  storeState: { readonly state: StoreState; readonly cause: unknown };
   /** An entry that is stale was served, as `staleWhileRevalidate` says; instead of `hit`. Its age is in milliseconds. */
   staleHit: { readonly entity: string; readonly key: string; readonly age: number };
   /** A hit that came from a copy in this process; besides `hit`. */
@@ -115,6 +120,10 @@ export interface CacheStats {
   readonly invalidations: number;
   readonly writeThroughs: number;
   readonly storeErrors: number;
+  /** Whether the store is asked right now. A store that never tells counts as up. */
+  readonly storeState: StoreState;
+  /** How often it went down. */
+  readonly outages: number;
   /** Hits that came from a copy in this process, by how it was believed. */
   readonly nearHits: Readonly<Record<"verify" | "trust", number>>;
   /** Invalidations that wait for the store to answer. */
@@ -144,6 +153,8 @@ export class CacheReporter {
   private readonly bypasses: Partial<Record<BypassReason, number>> = {};
   private readonly nearHits = { verify: 0, trust: 0 };
   private readonly rejected: Record<Rejection, number> = { malformed: 0, oversized: 0, unsigned: 0, unknown: 0 };
+  private storeState: StoreState = "up";
+  private outages = 0;
   private readonly counts = {
     hit: 0,
     staleHit: 0,
@@ -189,6 +200,8 @@ export class CacheReporter {
       invalidations: this.counts.invalidate,
       writeThroughs: this.counts.writeThrough,
       storeErrors: this.counts.storeError,
+      storeState: this.storeState,
+      outages: this.outages,
       nearHits: { ...this.nearHits },
       pending,
       invalidated: this.counts.invalidated,
@@ -205,8 +218,14 @@ export class CacheReporter {
     const { why, reason } = event as { readonly why?: string; readonly reason?: BypassReason };
     if (name === "nearHit") this.nearHits[(event as CacheEvents["nearHit"]).mode] += 1;
     else if (name === "bypass" && reason !== undefined) this.bypasses[reason] = (this.bypasses[reason] ?? 0) + 1;
+    else if (name === "storeState") this.noteState((event as CacheEvents["storeState"]).state);
     else if (name === "rejected") this.rejected[why as Rejection] += 1;
     else if (name === "miss") this.misses[why as MissReason] += 1;
     else if (name === "unfilled") this.unfilled[why as UnfilledReason] += 1;
+  }
+
+  private noteState(state: StoreState): void {
+    this.storeState = state;
+    if (state === "down") this.outages += 1;
   }
 }

@@ -19,6 +19,7 @@ export type {
   GapEvent,
   InvalidatedEvent,
   MissReason,
+  StoreState,
   UnfilledReason,
 } from "./events";
 export type { ChangeFeed, ChangeSink, WatchedTable } from "./feed/change-feed";
@@ -49,6 +50,7 @@ export type {
 } from "./options";
 export { CachedRepository } from "./read/cached-repository";
 export { MemoryStore, type MemoryStoreOptions } from "./store/memory-store";
+export type { BreakerOptions } from "./store/redis/breaker-options";
 export { RedisStore, type RedisStoreOptions } from "./store/redis/redis-store";
 export type {
   CheckRequest,

@@ -1,4 +1,4 @@
-import type { EntityMetadata, FindManyOptions, ObjectLiteral } from "typeorm";
+import type { EntityMetadata, FindManyOptions, FindOptionsWhere, ObjectLiteral } from "typeorm";
 import { anyRowTag } from "../core/tag";
 import { cachedQuery, isKeyValue, type CachedQuery, type QueryShape } from "../metadata/cached-query";
 import type { EntityModel, Key } from "../metadata/entity-model";
@@ -211,4 +211,14 @@ function isPrimary(metadata: EntityMetadata, key: Key): boolean {
     key.columns.length === metadata.primaryColumns.length &&
     key.columns.every(({ column }) => metadata.primaryColumns.includes(column))
   );
+}
+
+/** The values of the primary key that a WHERE names, if it names that and nothing else. */
+export function primaryKeyIn(
+  model: EntityModel,
+  where: FindOptionsWhere<ObjectLiteral>,
+): readonly unknown[] | undefined {
+  const read = cacheableQuery({ ...model, cacheable: true }, "one", { where, loadEagerRelations: false });
+  const query = typeof read === "object" ? read.queries[0] : undefined;
+  return query?.key === model.primaryKey ? query?.values : undefined;
 }

@@ -17,7 +17,8 @@ const LINES: { readonly [Name in CacheEventName]: (event: CacheEvents[Name]) => 
   gap: ({ reason, origin }) =>
     `heard: something may be missing (${reason})${origin === undefined ? "" : ` of ${origin}`}`,
   rejected: ({ why }) => `heard: a message was ignored (${why})`,
-  storeError: ({ operation, error }) => `store: ${operation} failed: ${String(error)}`,
+  storeState: ({ state, cause }) => (cause === undefined ? `store: ${state}` : `store: ${state}: ${messageOf(cause)}`),
+  storeError: ({ operation, error }) => `store: ${operation} failed: ${messageOf(error)}`,
 };
 
 /** Environment variable NODE_DEBUG, the name under which Node switches the log on. */
@@ -34,4 +35,8 @@ export function logEvents(reporter: CacheReporter, log?: (line: string) => void)
   const follow = <Name extends CacheEventName>(name: Name) =>
     reporter.on(name, (event) => write((LINES[name] as (event: CacheEvents[Name]) => string)(event)));
   for (const name of Object.keys(LINES) as CacheEventName[]) follow(name);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -67,6 +67,8 @@ const MOST_ATTEMPTS = 3;
 
 /** LOCK -> COMMIT -> UNLOCK; see docs/architecture.md for why each step is there. */
 export class CommitProtocol {
+  private readonly renewals = new Set<NodeJS.Timeout>();
+
   constructor(private readonly options: CommitProtocolOptions) {}
 
   /**
@@ -135,10 +137,18 @@ export class CommitProtocol {
       this.options.store.lock([...held.tags], held.holder, [], this.options.tagTtl()).catch(() => undefined);
     }, this.options.lockTtl / 3);
     timer.unref();
+    this.renewals.add(timer);
     return () => {
       clearInterval(timer);
+      this.renewals.delete(timer);
       return renewed;
     };
+  }
+
+  /** Renews nothing any more: the store is about to be closed. */
+  stop(): void {
+    for (const timer of this.renewals) clearInterval(timer);
+    this.renewals.clear();
   }
 
   /**

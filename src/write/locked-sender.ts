@@ -6,6 +6,7 @@ import { planWrite, type KeyTagReader, type WritePlan } from "./lock-planner";
 import { isRefusal } from "./refusal";
 import { readKeyTags, type Ask } from "./row-reader";
 import { RowSearch } from "./row-search";
+import type { RunningWrites } from "./running-writes";
 import type { TransactionJournal } from "./transaction-journal";
 import { readCommitted, writeThroughEntries, type CommittedRows, type WriteThroughOptions } from "./write-through";
 
@@ -19,6 +20,7 @@ export class LockedSender {
   constructor(
     private readonly protocol: CommitProtocol,
     private readonly writeThrough: WriteThroughOptions,
+    private readonly running: RunningWrites,
   ) {
     this.search = new RowSearch(protocol);
   }
@@ -130,9 +132,17 @@ export class LockedSender {
     } finally {
       // A COMMIT that is under way may hold this statement too, if it came first after all: the lock must cover both. Nobody
       // waits for that COMMIT here, since it may be waiting for this.
-      if (journal.ending > 0) void journal.ended().then(release);
+      if (journal.ending > 0) this.releaseLater(journal, release);
       else await release();
     }
+  }
+
+  private releaseLater(journal: TransactionJournal, release: () => Promise<void>): void {
+    this.running.begin();
+    void journal
+      .ended()
+      .then(release)
+      .finally(() => this.running.end());
   }
 
   /** Nothing, rather than rows that a transaction on the same connection has not committed. */

@@ -1,4 +1,4 @@
-import { epochTag, type Tag } from "../core/tag";
+import { epochTag, groupOf, type Tag } from "../core/tag";
 import type { Store } from "../store/store";
 import type { Announce } from "./commit-protocol";
 
@@ -22,7 +22,6 @@ export class PendingInvalidations {
 
   constructor(
     private readonly store: Store,
-    private readonly groups: () => readonly string[],
     private readonly announce?: Announce,
   ) {}
 
@@ -32,7 +31,7 @@ export class PendingInvalidations {
 
   add(tags: readonly Tag[]): void {
     for (const tag of tags) this.tags.add(tag);
-    if (this.tags.size > MOST_TAGS) this.tags = new Set(this.groups().map(epochTag));
+    if (this.tags.size > MOST_TAGS) this.tags = new Set(Array.from(this.tags, (tag) => epochTag(groupOf(tag))));
     this.schedule();
   }
 

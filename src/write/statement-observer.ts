@@ -5,6 +5,7 @@ import { ChangeSet } from "./change-set";
 import type { LockedSender, Send } from "./locked-sender";
 import type { Ask } from "./row-reader";
 import { isAlreadyOver, isRefusal } from "./refusal";
+import type { RunningWrites } from "./running-writes";
 import { TransactionJournal, type Step } from "./transaction-journal";
 
 /** What the observer needs of the cache around it. */
@@ -13,6 +14,9 @@ export interface StatementObserverOptions {
   readonly schema: () => Schema | undefined;
   readonly analyzer: SqlAnalyzer;
   readonly sender: LockedSender;
+  readonly running: RunningWrites;
+  /** The cache closes: what has begun is followed to its end, and nothing else is. */
+  readonly isClosing: () => boolean;
 }
 
 type Query = QueryRunner["query"];
@@ -86,10 +90,29 @@ export class StatementObserver {
   ): Promise<Result> {
     const schema = this.options.schema();
     if (schema === undefined || runner.isReleased) return send();
-    const journal = this.journals.get(runner) ?? (await this.journalFor(runner, schema));
-    const { statements } = analysis;
-    const changes = new ChangeSet(schema);
-    for (const statement of statements) changes.addStatement(statement, parameters);
+    const { running, isClosing } = this.options;
+    if (isClosing() && !running.has(this.journals.get(runner))) return send();
+    running.begin();
+    let journal = this.journals.get(runner);
+    try {
+      journal ??= await this.journalFor(runner, schema);
+      const changes = new ChangeSet(schema);
+      for (const statement of analysis.statements) changes.addStatement(statement, parameters);
+      return await this.passOn(runner, journal, analysis, changes, send, ask);
+    } finally {
+      if (journal !== undefined) running.follow(journal);
+      running.end();
+    }
+  }
+
+  private passOn<Result>(
+    runner: QueryRunner,
+    journal: TransactionJournal,
+    { statements }: SqlAnalysis,
+    changes: ChangeSet,
+    send: Send<Result>,
+    ask: Ask,
+  ): Promise<Result> {
     const [first] = statements;
     if (first?.kind === "control" && statements.length === 1) return this.control(runner, journal, first, send);
     const { sender } = this.options;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -19,24 +19,21 @@ export interface RedisServer {
 }
 
 /**
- * Starts a Redis server on a free port with its own directory; it persists nothing unless `args` say so.
+ * Starts a Redis server on a free port with its own directory; it persists nothing unless `args` say so. With `sentinel`, the lines of
+ * its configuration, it is a Sentinel.
  *
  * @throws Error if there is no redis-server (REDIS_SERVER_BIN, or on the PATH), or if it does not answer
  */
-export async function startRedis(options: { readonly args?: readonly string[] } = {}): Promise<RedisServer> {
+export async function startRedis(
+  options: { readonly args?: readonly string[]; readonly sentinel?: readonly string[] } = {},
+): Promise<RedisServer> {
   const directory = mkdtempSync(join(tmpdir(), "coherent-redis-"));
   const port = await freePort();
-  const args = [
-    "--port",
-    String(port),
-    "--bind",
-    "127.0.0.1",
-    "--dir",
-    directory,
-    "--save",
-    "",
-    ...(options.args ?? []),
-  ];
+  const place = ["--port", String(port), "--bind", "127.0.0.1", "--dir", directory];
+  const args =
+    options.sentinel === undefined
+      ? [...place, "--save", "", ...(options.args ?? [])]
+      : [configuration(directory, options.sentinel), "--sentinel", ...place];
   let child = await start(args, port);
 
   const end = async (signal: NodeJS.Signals) => {
@@ -74,6 +71,13 @@ export async function until(condition: () => boolean | Promise<boolean>, limit =
     if (performance.now() > end) throw new Error(`Not within ${limit} ms: ${condition.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** A Sentinel rewrites the file that it was started with. */
+function configuration(directory: string, lines: readonly string[]): string {
+  const file = join(directory, "sentinel.conf");
+  writeFileSync(file, `${lines.join("\n")}\n`);
+  return file;
 }
 
 async function start(args: readonly string[], port: number): Promise<ChildProcess> {

@@ -14,6 +14,11 @@ export interface TcpSwitch {
   thaw(): void;
   /** Milliseconds by which the server's answers come later from now on. */
   delay(milliseconds: number): void;
+  /**
+   * The next request that holds this text reaches the server and is carried out, but its answer never comes, nor anything after it: the
+   * connection stays open (silence), or ends when the server has answered (cut).
+   */
+  loseAnswerTo(text: string, how: "silence" | "cut"): void;
   stop(): Promise<void>;
 }
 
@@ -23,6 +28,9 @@ export async function tcpSwitch(target: number): Promise<TcpSwitch> {
   const dead = new Set<Socket>();
   let isFrozen = false;
   let late = 0;
+  let lost: { readonly text: string; readonly how: "silence" | "cut" } | undefined;
+  /** Connections to the server that nothing comes back from. */
+  const mute = new Map<Socket, "silence" | "cut">();
   const cut = () => open.forEach((socket) => socket.destroy());
   const pass = (from: Socket, to: Socket, isAnswer: boolean) => {
     open.add(from);
@@ -31,9 +39,15 @@ export async function tcpSwitch(target: number): Promise<TcpSwitch> {
     from.once("close", () => {
       open.delete(from);
       dead.delete(from);
+      mute.delete(from);
       to.destroy();
     });
-    from.on("data", (chunk) => {
+    from.on("data", (chunk: Buffer) => {
+      if (!isAnswer && lost !== undefined && chunk.includes(lost.text)) {
+        mute.set(to, lost.how);
+        lost = undefined;
+      }
+      if (mute.has(from)) return mute.get(from) === "cut" ? void from.destroy() : undefined;
       const send = () => {
         if (!dead.has(from) && !to.destroyed) to.write(chunk);
       };
@@ -67,6 +81,9 @@ export async function tcpSwitch(target: number): Promise<TcpSwitch> {
     },
     delay(milliseconds) {
       late = milliseconds;
+    },
+    loseAnswerTo(text, how) {
+      lost = { text, how };
     },
     async stop() {
       server.close();

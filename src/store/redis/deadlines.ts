@@ -27,9 +27,20 @@ export class Deadlines {
     return deadline;
   }
 
-  /** The timer goes on: the next call most likely comes before it fires. */
-  met(deadline: Deadline): void {
-    this.pending.delete(deadline);
+  /**
+   * The timer goes on: the next call most likely comes before it fires.
+   *
+   * @returns false if it was missed
+   */
+  met(deadline: Deadline): boolean {
+    return this.pending.delete(deadline);
+  }
+
+  /** Nothing is missed any more. */
+  stop(): void {
+    this.pending.clear();
+    clearTimeout(this.timer);
+    this.nextLook = Infinity;
   }
 
   private lookAt(time: number, delay: number): void {

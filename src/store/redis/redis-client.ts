@@ -36,8 +36,18 @@ export interface ConnectionOptions {
   readonly role: "master";
   readonly stringNumbers: false;
   readonly commandTimeout: undefined;
+  readonly connectTimeout: number;
+  readonly disconnectTimeout: number;
   readonly retryStrategy: (attempt: number) => number;
-  readonly reconnectOnError: (error: Error) => boolean;
+  readonly reconnectOnError: null;
+}
+
+/**
+ * Milliseconds that a new connection gets to become ready; a host that vanished after the TCP handshake never does. The few round trips
+ * that it takes must fit in, and a new try be near when the host is back.
+ */
+export function handshakeLimit(timeout: number): number {
+  return Math.max(1000, 8 * timeout);
 }
 
 /**
@@ -46,8 +56,11 @@ export interface ConnectionOptions {
  * The key prefix names the server, so a command that was composed for one server must never reach another: nothing is
  * queued while there is no connection, and nothing is sent again. `maxRetriesPerRequest: 0` makes ioredis reject what a
  * lost connection has left unanswered at once; it would otherwise stay pending for ever.
+ *
+ * @param timeout milliseconds that a call may take
+ * @param retryStrategy milliseconds until the next try
  */
-export function connectionOptions(): ConnectionOptions {
+export function connectionOptions(timeout: number, retryStrategy: (attempt: number) => number): ConnectionOptions {
   return {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -64,9 +77,12 @@ export function connectionOptions(): ConnectionOptions {
     stringNumbers: false,
     // The store has a timer of its own, because ioredis counts from when a pipeline is sent, not from the call.
     commandTimeout: undefined,
+    connectTimeout: handshakeLimit(timeout),
+    // A server that hangs does not say goodbye, and no new connection is made before it is given up.
+    disconnectTimeout: timeout,
     // Never gives up, whatever the user's client does: a store that is away must come back by itself.
-    retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 6), 2000),
-    // A primary that became a replica keeps its connections; only a new one finds the new primary.
-    reconnectOnError: (error) => error.message.includes("READONLY"),
+    retryStrategy,
+    // The store sees errors itself.
+    reconnectOnError: null,
   };
 }

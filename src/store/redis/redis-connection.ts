@@ -1,13 +1,13 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { type Clock, systemClock } from "../../core/clock";
 import { StoreError } from "../../errors";
 import type { StoreContext } from "../store";
+import type { BreakerSettings } from "./breaker-options";
+import { CircuitBreaker } from "./circuit-breaker";
 import { Deadlines } from "./deadlines";
-import { connectionOptions, type RedisClient, type RedisLike } from "./redis-client";
+import { ProbePauses } from "./probe-pauses";
+import { connectionOptions, handshakeLimit, type RedisClient, type RedisLike } from "./redis-client";
 import { RedisKeys, serverIdOf } from "./redis-keys";
-
-/** Milliseconds that a new connection gets to become ready; a host that vanished after the TCP handshake never does. */
-const HANDSHAKE_LIMIT = 10_000;
+import { failed, isAnswer, isForbidden, isFull, isReplica, timedOut } from "./refusals";
 
 /** What one call works with: a connection that is up, and the keys of the server at its other end. */
 export interface Session {
@@ -15,9 +15,28 @@ export interface Session {
   readonly keys: RedisKeys;
 }
 
+/** What a connection needs of the store that it belongs to. */
+export interface RedisConnectionOptions {
+  readonly context: StoreContext;
+  readonly breaker: BreakerSettings;
+  /** Prepares a server for use, each time one has been identified; nothing else is sent to it before. */
+  readonly takeOver: (session: Session) => Promise<void>;
+  /** Milliseconds for that. */
+  readonly patience: number;
+  /** Called each time that calls are answered from now on. */
+  readonly onUp: () => void;
+  /** Called when a server answers that the store cannot work with. */
+  readonly onUnsupported: (error: StoreError) => void;
+  readonly clock?: Clock;
+}
+
 /**
  * The store's own connection. It knows which server is at the other end before it sends a command, bounds each call in
  * time, and answers nothing while it does not know.
+ *
+ * It is a circuit breaker too. Open, there is no connection, and every call fails at once. Each probe is a new connection, one at a
+ * time, since only that finds the primary after a failover, or a way past a cable that was pulled: it must tell who the server is, be
+ * taken over, and see a read and a write answered in time. Then it is closed, and calls go through.
  */
 export class RedisConnection {
   private readonly client: RedisClient;
@@ -26,160 +45,175 @@ export class RedisConnection {
    * that crosses a reconnect says nothing about the server that is there now.
    */
   private generation = 0;
-  private keys: RedisKeys | undefined;
+  /** Undefined while the circuit is open. */
+  private session: Session | undefined;
   private state: "new" | "up" | "down" | "closed" = "new";
-  private lastError: unknown;
-  private unsupported: StoreError | undefined;
-  /** Since when calls time out without any reply in between, on the monotonic clock. */
-  private silentSince: number | undefined;
+  /** What every call gets while the circuit is open: made once, since there may be many. */
+  private refusal = unavailable(undefined);
   private handshake: NodeJS.Timeout | undefined;
+  private readonly clock: Clock;
   private readonly deadlines: Deadlines;
+  private readonly pauses: ProbePauses;
+  private readonly breaker: CircuitBreaker;
 
-  /**
-   * @param onUp called each time the server has been identified; calls are answered from then on
-   * @param onUnsupported called when a server answers that the store cannot work with
-   */
   constructor(
     source: RedisLike,
-    private readonly context: StoreContext,
-    private readonly onUp: () => void,
-    private readonly onUnsupported: (error: StoreError) => void,
-    private readonly clock: Clock = systemClock,
+    private readonly options: RedisConnectionOptions,
   ) {
-    const client = source.duplicate(connectionOptions());
+    this.clock = options.clock ?? systemClock;
+    this.deadlines = new Deadlines(this.clock);
+    this.pauses = new ProbePauses(options.breaker);
+    this.breaker = new CircuitBreaker(options.breaker.openAfter, this.pauses);
+    const { timeout } = options.context;
+    const client = source.duplicate(connectionOptions(timeout, () => this.pauses.next()));
     this.client = client;
-    this.deadlines = new Deadlines(clock);
     client.on("connect", () => {
       clearTimeout(this.handshake);
-      this.handshake = setTimeout(() => client.disconnect(true), HANDSHAKE_LIMIT).unref();
+      this.handshake = setTimeout(() => client.disconnect(true), handshakeLimit(timeout)).unref();
     });
-    client.on("ready", () => void this.identify());
+    client.on("ready", () => void this.probe());
     client.on("close", () => this.lose());
     client.on("end", () => this.lose());
     client.on("error", (error) => {
-      this.lastError = error;
       // Errors of a connection that is up come with a close, or concern one command, which is rejected with them.
-      if (this.keys === undefined) this.report("down", error);
+      if (this.session === undefined) this.report("down", error);
     });
   }
 
   /**
    * Runs one call of the store.
    *
-   * @param limit milliseconds for all of it; default: the timeout of the store
    * @throws StoreError STORE_UNAVAILABLE, STORE_TIMEOUT or STORE_UNSUPPORTED; what the call has done is then unknown
    */
-  call<T>(work: (session: Session) => Promise<T>, limit = this.context.timeout): Promise<T> {
-    const { client, keys, generation } = this;
-    if (keys === undefined) return Promise.reject(this.unsupported ?? this.unavailable());
+  call<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const { session, generation } = this;
+    if (session === undefined) return Promise.reject(this.refusal);
+    const limit = this.options.context.timeout;
     return new Promise<T>((resolve, reject) => {
       const deadline = this.deadlines.set(limit, () => {
         const error = timedOut(limit);
         reject(error);
-        if (generation === this.generation) this.noteSilence(limit, error);
+        this.note(error, generation, deadline.at - limit);
       });
-      work({ client, keys }).then(
+      work(session).then(
         (value) => {
-          this.deadlines.met(deadline);
-          if (generation !== this.generation) return reject(this.unavailable());
-          this.silentSince = undefined;
+          const isInTime = this.deadlines.met(deadline);
+          if (generation !== this.generation) return reject(this.refusal);
+          if (isInTime) this.breaker.succeeded();
           resolve(value);
         },
         (error: unknown) => {
-          this.deadlines.met(deadline);
+          if (this.deadlines.met(deadline) && isAnswer(error)) this.note(error, generation, deadline.at - limit);
           reject(error instanceof StoreError ? error : failed(error));
         },
       );
     });
   }
 
-  /** Ends the connection, politely if the server answers. */
-  async close(): Promise<void> {
-    const up = this.keys !== undefined;
-    this.state = "closed";
-    this.lose();
-    if (up) {
-      const quit = this.client.quit().catch(() => undefined);
-      await Promise.race([quit, delay(this.context.timeout, undefined, { ref: false })]);
-    }
-    // After a quit that was answered this does nothing; otherwise it also stops the reconnecting.
-    this.client.disconnect();
+  /** Nobody was there at the start. */
+  missed(): void {
+    if (this.state === "new") this.report("down", timedOut(this.options.patience));
   }
 
-  private async identify(): Promise<void> {
+  /** Ends the connection, politely if the server answers. */
+  async close(): Promise<void> {
+    const isUp = this.session !== undefined;
+    this.state = "closed";
+    this.refusal = new StoreError("STORE_UNAVAILABLE", "The store is closed.");
+    this.lose();
+    if (isUp) await this.within(this.options.context.timeout, this.client.quit()).catch(() => undefined);
+    // After a quit that was answered this does nothing; otherwise it also stops the reconnecting.
+    this.client.disconnect();
+    this.deadlines.stop();
+  }
+
+  private async probe(): Promise<void> {
     const generation = ++this.generation;
+    const isOver = () => generation !== this.generation || this.state === "closed";
     try {
-      const runId = /^run_id:(\S+)/m.exec(await this.client.info("server"))?.[1];
-      if (generation !== this.generation || this.state === "closed") return;
-      if (runId === undefined) return this.refuse();
-      clearTimeout(this.handshake);
-      this.unsupported = undefined;
-      this.silentSince = undefined;
-      this.keys = new RedisKeys(this.context.namespace, serverIdOf(runId));
+      const keys = await this.identify(isOver);
+      if (keys === undefined) return;
+      const session = { client: this.client, keys };
+      await this.within(this.options.patience, this.options.takeOver(session));
+      // As any call would have to be. A full server answers both, and one that takes no writes does not take this one.
+      const trial = Promise.all([this.client.mget([keys.nothing]), this.client.unlink([keys.nothing])]);
+      await this.within(this.options.context.timeout, trial);
+      if (isOver()) return;
+      this.breaker.closed(this.clock.monotonic());
+      this.session = session;
       this.report("up");
-      this.onUp();
+      this.options.onUp();
     } catch (error) {
-      if (generation !== this.generation || this.state === "closed") return;
-      if (error instanceof Error && error.message.includes("NOPERM")) return this.refuse(error);
-      this.lastError = error;
+      if (isOver()) return;
+      this.report("down", error);
       this.client.disconnect(true);
     }
   }
 
-  private refuse(cause?: unknown): void {
+  /** @returns undefined if there is nothing to go on with */
+  private async identify(isOver: () => boolean): Promise<RedisKeys | undefined> {
+    const info = await this.client.info("server").catch((error: unknown) => {
+      if (!isForbidden(error)) throw error;
+      if (!isOver()) this.refuse(error);
+    });
+    if (isOver() || info === undefined) return undefined;
     clearTimeout(this.handshake);
-    this.unsupported = new StoreError(
+    const runId = /^run_id:(\S+)/m.exec(info)?.[1];
+    if (runId === undefined) return this.refuse();
+    return new RedisKeys(this.options.context.namespace, serverIdOf(runId));
+  }
+
+  private refuse(cause?: unknown): undefined {
+    clearTimeout(this.handshake);
+    const unsupported = new StoreError(
       "STORE_UNSUPPORTED",
       "This Redis server does not say who it is: INFO server has no run_id, or may not be called. Without it, entries " +
         "from before a restart or a failover could be served. Allow INFO, or use another store.",
       { cause },
     );
-    this.report("down", this.unsupported);
-    this.onUnsupported(this.unsupported);
+    this.report("down", unsupported);
+    this.options.onUnsupported(unsupported);
   }
 
-  private lose(): void {
+  /** A call has failed: time to open? */
+  private note(error: unknown, generation: number, begun: number): void {
+    if (generation !== this.generation) return;
+    // It was answered, and hits are too. Did it count, a cache that is full would serve nothing.
+    if (isFull(error)) return this.breaker.succeeded();
+    const now = this.clock.monotonic();
+    if (isReplica(error)) this.breaker.trip(now);
+    else if (!this.breaker.failed(begun, now)) return;
+    this.lose(error);
+    this.client.disconnect(true);
+  }
+
+  /** @param cause undefined if the connection has ended by itself */
+  private lose(cause?: unknown): void {
     clearTimeout(this.handshake);
     this.generation++;
-    this.keys = undefined;
-    this.silentSince = undefined;
-    this.report("down", this.lastError);
-  }
-
-  /**
-   * A server that hangs keeps its connection open, and each read would wait for the timeout. After a while the connection
-   * counts as lost: calls then fail at once, until a new connection is answered.
-   */
-  private noteSilence(limit: number, error: StoreError): void {
-    const now = this.clock.monotonic();
-    this.silentSince ??= now - limit;
-    if (now - this.silentSince < Math.max(1000, 4 * this.context.timeout)) return;
-    this.lastError = error;
-    this.lose();
-    this.client.disconnect(true);
+    if (this.session !== undefined && cause === undefined) this.pauses.lost();
+    this.session = undefined;
+    this.report("down", cause);
   }
 
   /** Tells each change once. */
   private report(state: "up" | "down", cause?: unknown): void {
-    if (this.state === state || this.state === "closed") return;
+    if (this.state === "closed") return;
+    if (state === "up") this.refusal = unavailable(undefined);
+    else if (cause !== undefined) this.refusal = cause instanceof StoreError ? cause : unavailable(cause);
+    if (this.state === state) return;
     this.state = state;
-    if (state === "up") this.lastError = undefined;
-    this.context.onStateChange?.(state, cause);
+    this.options.context.onStateChange?.(state, cause);
   }
 
-  private unavailable(): StoreError {
-    const closed = this.state === "closed";
-    return new StoreError("STORE_UNAVAILABLE", closed ? "The store is closed." : "There is no connection to Redis.", {
-      cause: closed ? undefined : this.lastError,
+  private within<T>(limit: number, work: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const deadline = this.deadlines.set(limit, () => reject(timedOut(limit)));
+      work.then(resolve, reject).finally(() => this.deadlines.met(deadline));
     });
   }
 }
 
-function timedOut(limit: number): StoreError {
-  return new StoreError("STORE_TIMEOUT", `Redis did not answer within ${limit} ms (option \`storeTimeout\`).`);
-}
-
-function failed(cause: unknown): StoreError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new StoreError("STORE_UNAVAILABLE", `Redis did not carry out a command: ${why}`, { cause });
+function unavailable(cause: unknown): StoreError {
+  return new StoreError("STORE_UNAVAILABLE", "There is no connection to Redis.", { cause });
 }

@@ -12,6 +12,7 @@ const FORMAT = "v1";
  * <namespace>:v1:<server id>:{<group>}:t:<rest>   tag, without the group that it begins with
  * <namespace>:v1:<server id>:{<group>}:e:<key>    entry
  * <namespace>:v1:<server id>:{<group>}:f:<key>    the process that loads the entry, if others wait for it
+ * <namespace>:v1:<server id>:{}:n                 nothing, ever: what is asked for to see whether the server answers
  * <namespace>:v1:{<group>}:s                      the id of the server that served the group last
  * <namespace>:changes                             the channel of messages; no key, and the namespace as it is
  * ```
@@ -56,6 +57,10 @@ export class RedisKeys {
   /** Under no server's id: whoever sends a message from outside knows none. */
   get channel(): string {
     return channelOf(this.namespace);
+  }
+
+  get nothing(): string {
+    return `${this.prefix}}:n`;
   }
 
   lastServer(group: string): string {

@@ -15,13 +15,14 @@ import type {
   UnlockAnswer,
   UnlockRequest,
 } from "../store";
+import { breakerSettings, type BreakerOptions, type BreakerSettings } from "./breaker-options";
 import { ReadBatch } from "./read-batch";
 import { checkCopies, readEntries } from "./read-entries";
 import type { RedisLike } from "./redis-client";
-import { RedisConnection, type Session } from "./redis-connection";
+import { RedisConnection } from "./redis-connection";
 import { channelOf } from "./redis-keys";
 import { RedisSubscriber } from "./redis-subscriber";
-import { retireServers } from "./retire-servers";
+import { takeOver } from "./take-over";
 import { milliseconds, runScript, scripts } from "./run-script";
 import { unlockCommand } from "./unlock-command";
 
@@ -29,6 +30,8 @@ import { unlockCommand } from "./unlock-command";
 export interface RedisStoreOptions {
   /** Where tokens come from. Default: the operating system's CSPRNG. For tests. */
   readonly tokens?: TokenSource;
+  /** When Redis is no longer asked, and how it is tried again; see docs/outages.md. */
+  readonly breaker?: BreakerOptions;
 }
 
 /** Milliseconds that the start may wait for the first connection, if a call may not take longer. */
@@ -41,15 +44,16 @@ const PATIENCE_AT_START = 1000;
  * command must never be queued or sent again (see connectionOptions), and closes only that one. While Redis cannot be
  * reached, every call rejects at once and the connection is tried again without end.
  *
- * @throws CacheConfigError CONFIG_INVALID if `client` is not an ioredis `Redis`
+ * @throws CacheConfigError CONFIG_INVALID if `client` is not an ioredis `Redis`, or an option cannot be meant
  * @example
  * const cache = await attachCache(dataSource, { store: new RedisStore(new Redis("redis://localhost")) });
  */
 export class RedisStore implements Store {
   readonly name = "redis";
   private readonly tokens: TokenSource;
+  private readonly breaker: BreakerSettings;
   private connection: RedisConnection | undefined;
-  private namespace = "";
+  private context: StoreContext | undefined;
   private readonly subscribers: RedisSubscriber[] = [];
   private readonly reads = new ReadBatch<ReadRequest, ReadAnswer>((requests) =>
     this.connection === undefined
@@ -82,6 +86,7 @@ export class RedisStore implements Store {
       );
     }
     this.tokens = options.tokens ?? createTokenSource();
+    this.breaker = breakerSettings(options.breaker);
   }
 
   /**
@@ -96,16 +101,24 @@ export class RedisStore implements Store {
     }
     const patience = Math.max(context.timeout, PATIENCE_AT_START);
     this.lockTtl = String(Math.ceil(context.lockTtl));
-    this.namespace = context.namespace;
+    this.context = context;
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(resolve, patience);
+      const timer = setTimeout(() => {
+        this.connection?.missed();
+        resolve();
+      }, patience);
       const settle = (then: () => void) => {
         clearTimeout(timer);
         then();
       };
-      // On every connection: a server that was restarted has no guards, and its quarantine should pass at once too.
-      const onUp = () => void this.takeOver(groups, patience).finally(() => settle(resolve));
-      this.connection = new RedisConnection(this.source, context, onUp, (error) => settle(() => reject(error)));
+      this.connection = new RedisConnection(this.source, {
+        context,
+        breaker: this.breaker,
+        takeOver: (session) => takeOver(session, groups, this.seen, this.lockTtl),
+        patience,
+        onUp: () => settle(resolve),
+        onUnsupported: (error) => settle(() => reject(error)),
+      });
     }).catch(async (error: unknown) => {
       await this.close();
       throw error;
@@ -230,9 +243,20 @@ export class RedisStore implements Store {
   /** On a connection of its own, which is tried again without end; resolves when it is up, or after a second. */
   async listen(listener: StoreListener, heartbeat: number): Promise<void> {
     this.opened();
-    const subscriber = new RedisSubscriber(this.source, channelOf(this.namespace), listener, heartbeat);
+    const { namespace, timeout } = this.context!;
+    const channel = channelOf(namespace);
+    const subscriber = new RedisSubscriber(this.source, {
+      channel,
+      listener,
+      heartbeat,
+      timeout,
+      pauses: this.breaker,
+    });
     this.subscribers.push(subscriber);
-    await Promise.race([subscriber.first, delay(PATIENCE_AT_START, undefined, { ref: false })]);
+    const patience = new AbortController();
+    const { signal } = patience;
+    await Promise.race([subscriber.first, delay(PATIENCE_AT_START, undefined, { signal })]).catch(() => undefined);
+    patience.abort();
   }
 
   async close(): Promise<void> {
@@ -245,19 +269,6 @@ export class RedisStore implements Store {
   private opened(): RedisConnection {
     if (this.connection !== undefined) return this.connection;
     throw notOpen();
-  }
-
-  /** Best effort: a guard that is missing is made when it is needed. */
-  private async takeOver(groups: readonly string[], limit: number): Promise<void> {
-    const work = async (session: Session) => {
-      const { client, keys } = session;
-      await Promise.all([
-        retireServers(session, groups, this.seen),
-        ...groups.map((group) => runScript(client, scripts().prepare, [keys.guard(group)], [this.lockTtl, "", "1"])),
-      ]);
-      this.seen.add(keys.serverId);
-    };
-    await this.connection?.call(work, limit).catch(() => undefined);
   }
 }
 

@@ -1,9 +1,20 @@
 import { type Clock, systemClock } from "../../core/clock";
 import type { StoreListener } from "../store";
-import { connectionOptions, type RedisClient, type RedisLike } from "./redis-client";
+import { ProbePauses, type PauseSettings } from "./probe-pauses";
+import { connectionOptions, handshakeLimit, type RedisClient, type RedisLike } from "./redis-client";
 
-/** Milliseconds that a new connection gets to become ready. */
-const HANDSHAKE_LIMIT = 10_000;
+/** What a connection that hears needs to know; times in milliseconds. */
+export interface RedisSubscriberOptions {
+  readonly channel: string;
+  readonly listener: StoreListener;
+  /** Between two PINGs, and within which each must be answered. */
+  readonly heartbeat: number;
+  /** For one call of the store. */
+  readonly timeout: number;
+  /** How long it waits before it connects again. */
+  readonly pauses: PauseSettings;
+  readonly clock?: Clock;
+}
 
 /**
  * A connection that hears one channel. It is asked for a sign of life all the time: a cable that was pulled closes nothing, and
@@ -20,22 +31,25 @@ export class RedisSubscriber {
   private lastError: unknown;
   /** When the oldest PING was sent that has not been answered. */
   private asked: number | undefined;
+  private readonly channel: string;
+  private readonly listener: StoreListener;
+  private readonly heartbeat: number;
+  private readonly pauses: ProbePauses;
+  private readonly clock: Clock;
 
-  /** @param heartbeat milliseconds between two PINGs, and within which each must be answered */
-  constructor(
-    source: RedisLike,
-    private readonly channel: string,
-    private readonly listener: StoreListener,
-    private readonly heartbeat: number,
-    private readonly clock: Clock = systemClock,
-  ) {
-    const client = source.duplicate(connectionOptions());
+  constructor(source: RedisLike, { channel, listener, heartbeat, timeout, pauses, clock }: RedisSubscriberOptions) {
+    this.channel = channel;
+    this.listener = listener;
+    this.heartbeat = heartbeat;
+    this.clock = clock ?? systemClock;
+    this.pauses = new ProbePauses(pauses);
+    const client = source.duplicate(connectionOptions(timeout, () => this.pauses.next()));
     this.client = client;
     let settle = (): void => undefined;
     this.first = new Promise((resolve) => (settle = resolve));
     client.on("connect", () => {
       clearTimeout(this.handshake);
-      this.handshake = setTimeout(() => client.disconnect(true), HANDSHAKE_LIMIT).unref();
+      this.handshake = setTimeout(() => client.disconnect(true), handshakeLimit(timeout)).unref();
     });
     client.on("ready", () => void this.subscribe().then(settle));
     client.on("message", (_channel, text) => listener.message(text));
@@ -97,6 +111,7 @@ export class RedisSubscriber {
     this.asked = undefined;
     if (!this.isUp || this.closed) return;
     this.isUp = false;
+    this.pauses.lost();
     this.listener.down(this.lastError);
   }
 }

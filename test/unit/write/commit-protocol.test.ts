@@ -42,7 +42,7 @@ function setUp(consistency: Consistency = "strict", replaced: Partial<Store> = {
   };
   const reporter = new CacheReporter();
   for (const name of ["lock", "invalidate", "storeError"] as const) reporter.on(name, () => events.push(name));
-  const pending = new PendingInvalidations(store, () => ["t"]);
+  const pending = new PendingInvalidations(store);
   const protocol = new CommitProtocol({
     store,
     pending,
