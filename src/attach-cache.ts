@@ -92,6 +92,7 @@ function checked(options: CacheOptions) {
   return {
     channel: channelSettings(options.channel),
     compression: compressionSettings(options.compression),
+    entrySecrets: entrySecrets(options.entrySecret),
     consistency,
     store,
     lockTtl,
@@ -129,6 +130,25 @@ function compressionSettings(compression: CacheOptions["compression"]): Compress
     throw invalid(`compression.above is ${inspect(above)}, but must be a number of bytes.`);
   }
   return { codec, above };
+}
+
+/** RFC 2104, section 3: shorter than the hash, and a secret is weaker than the signature. */
+const SHORTEST_SECRET = 32;
+
+/** Undefined: nothing is signed. */
+function entrySecrets(given: CacheOptions["entrySecret"]): readonly [string, ...string[]] | undefined {
+  if (given === undefined) return undefined;
+  const [first, ...others] = typeof given === "string" ? [given] : Array.isArray(given) ? (given as unknown[]) : [];
+  if (first === undefined || ![first, ...others].every(isSecret)) {
+    throw invalid(
+      `entrySecret must be a text of at least ${SHORTEST_SECRET} bytes, or a list of such texts. \`openssl rand -base64 32\` makes a good one.`,
+    );
+  }
+  return [first, ...others] as [string, ...string[]];
+}
+
+function isSecret(secret: unknown): boolean {
+  return typeof secret === "string" && Buffer.byteLength(secret) >= SHORTEST_SECRET;
 }
 
 /** No read and no write may fail because a message could not be written. */

@@ -9,6 +9,7 @@ import type {
 import { PayloadPacking } from "./codec/payload-packing";
 import { RowCodec } from "./codec/row-codec";
 import { systemClock } from "./core/clock";
+import { EntrySignatures } from "./core/entry-signature";
 import { epochTag, type Tag } from "./core/tag";
 import { createTokenSource } from "./core/token";
 import { CacheConfigError, CacheStateError } from "./errors";
@@ -24,6 +25,7 @@ import { cacheableQuery } from "./read/cacheable-query";
 import type { CachedRepository } from "./read/cached-repository";
 import { Reads, type ExplainedMethod } from "./read/reads";
 import { SqlAnalyzer } from "./sql/statement";
+import { SignedStore } from "./store/signed-store";
 import type { Store, StoreContext } from "./store/store";
 import { logEvents } from "./telemetry/debug-log";
 import { History } from "./telemetry/history";
@@ -65,7 +67,7 @@ export class CoherentCache {
   ) {
     const { namespace, consistency, lockTtl, logger, dialect } = resolved;
     const { reporter } = this;
-    const near = new NearStore(resolved.store, {
+    const near = new NearStore(signing(resolved), {
       settings: () => nearSettingsOf(this.started()),
       bound: resolved.channel?.heartbeat ?? 0,
       clock: systemClock,
@@ -290,4 +292,8 @@ export class CoherentCache {
       `${name} is not cached. Put @Cached() on it, or name it in the option entities.`,
     );
   }
+}
+
+function signing({ store, entrySecrets }: ResolvedOptions): Store {
+  return entrySecrets === undefined ? store : new SignedStore(store, new EntrySignatures(entrySecrets));
 }

@@ -28,7 +28,16 @@ export type BypassReason =
   | "closed";
 
 /** Why an entry was not served. */
-export type MissReason = "absent" | "stale" | "corrupt" | "collision";
+export type MissReason =
+  | "absent"
+  /** A tag has changed, or is locked. */
+  | "stale"
+  /** What was there is no entry of this cache. */
+  | "corrupt"
+  /** It is the entry of another query. */
+  | "collision"
+  /** It is not signed with the `entrySecret`, or was signed for another place. */
+  | "unsigned";
 
 /** Why a fill did not happen after a miss. */
 export type UnfilledReason =
@@ -130,7 +139,7 @@ type Listener<Name extends CacheEventName> = (event: CacheEvents[Name]) => void;
 /** Counts and tells. A listener that throws is ignored: no read and no write may fail because somebody watches. */
 export class CacheReporter {
   private readonly listeners = new Map<CacheEventName, Set<Listener<never>>>();
-  private readonly misses: Record<MissReason, number> = { absent: 0, stale: 0, corrupt: 0, collision: 0 };
+  private readonly misses: Record<MissReason, number> = { absent: 0, stale: 0, corrupt: 0, collision: 0, unsigned: 0 };
   private readonly unfilled: Record<UnfilledReason, number> = {
     locked: 0,
     raced: 0,

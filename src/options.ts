@@ -196,6 +196,15 @@ export interface CacheOptions {
    * has a channel. `false`: nothing is told, and nothing is heard.
    */
   readonly channel?: boolean | ChannelOptions;
+  /**
+   * Signs every entry, so that nobody who can write to the store but does not know this can have anything of his served; see
+   * docs/security.md. At least 32 bytes, the same in all processes. Of several, the first signs and all are good, so that a secret can be
+   * replaced: `[old, next]` everywhere, then `[next, old]`, then `next`. Default: none, entries are believed.
+   *
+   * @example
+   * entrySecret: process.env.ENTRY_SECRET // openssl rand -base64 32
+   */
+  readonly entrySecret?: string | readonly string[];
   /** Default: `console`. */
   readonly logger?: CacheLogger;
   /**
@@ -239,6 +248,8 @@ export interface ResolvedOptions {
   readonly logger: CacheLogger;
   readonly channel: ChannelSettings | undefined;
   readonly compression: CompressionSettings | undefined;
+  /** Undefined: entries are not signed. */
+  readonly entrySecrets: readonly [string, ...string[]] | undefined;
   readonly options: CacheOptions;
 }
 

@@ -6,6 +6,7 @@ import { manyTags } from "./many-tags";
 import { memory } from "./memory";
 import { observer } from "./observer";
 import type { Section } from "./section";
+import { signatures } from "./signatures";
 import { wholeApp } from "./whole-app";
 
 export type { SectionContext } from "./section";
@@ -14,6 +15,7 @@ export type { SectionContext } from "./section";
 export const SECTIONS: readonly Section[] = [
   observer,
   codecs,
+  signatures,
   allocation,
   memory,
   manyTags,

@@ -125,6 +125,13 @@ export class EntryReader {
         `The store holds something under a key of ${entity} that is no entry of this cache. It is loaded and stored anew; see that nothing else writes under the namespace.`,
         { key },
       );
+    } else if (why === "unsigned") {
+      this.report(
+        entity,
+        why,
+        `The store holds an entry of ${entity} that is not signed with the entrySecret. It is loaded and stored anew; see that all processes have the same entrySecret, and that nobody else can write to the store.`,
+        { key },
+      );
     } else if (why === "collision") {
       this.report(
         entity,

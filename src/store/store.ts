@@ -119,7 +119,7 @@ export interface ReadRequest {
   readonly tags: readonly Tag[];
   /** The row tags that the entry probably has: a right guess saves a round trip, a wrong one costs nothing else. */
   readonly rowTags?: readonly Tag[];
-  /** Whether the answer is to say the tokens of a hit. */
+  /** Whether the answer is to say the tokens of the entry. */
   readonly wantsTokens?: boolean;
   /** Somebody only wants to know: nothing is counted. */
   readonly quiet?: boolean;
@@ -146,7 +146,7 @@ export interface CheckRequest {
 /**
  * hit: every tag present, unlocked and equal to the token in the entry. Misses say why:
  * absent (nothing there), stale (a tag has changed or is locked), corrupt (not an entry of ours), collision (an entry of
- * another query, so the key builder is not unique).
+ * another query, so the key builder is not unique), unsigned (somebody without the secret has made it or put it there).
  */
 export type ReadAnswer =
   | {
@@ -160,11 +160,11 @@ export type ReadAnswer =
     }
   | {
       readonly outcome: "miss";
-      readonly why: "absent" | "stale" | "corrupt" | "collision";
+      readonly why: "absent" | "stale" | "corrupt" | "collision" | "unsigned";
       /** The row tags of the entry that was found: a good guess of what the next fill will depend on. */
       readonly rowTags?: readonly Tag[];
-      /** What a stale entry that knows its age holds. */
-      readonly last?: { readonly payload: string; readonly filledAt: number };
+      /** What a stale entry that knows its age holds; with its tokens if they were wanted. */
+      readonly last?: { readonly payload: string; readonly filledAt: number; readonly tokens?: readonly Token[] };
     };
 
 /** One entry to store. */

@@ -48,7 +48,7 @@ async function answerSlowly(
   const { tags, rowTags = NO_TAGS } = request;
   const entry = entryIn(value, request);
   if ("outcome" in entry) return [entry];
-  if (!isFresh(entry, 0, tags.length, (at) => held[at])) return [staleOf(entry)];
+  if (!isFresh(entry, 0, tags.length, (at) => held[at])) return [staleOf(entry, request.wantsTokens)];
   const tokens = new Map(rowTags.map((tag, at) => [tag, held[tags.length + at]]));
   await addMissing(session, entry.rowTags, tokens);
   return [verdict(entry, request, (at) => tokens.get(entry.rowTags[at]!))];
@@ -82,7 +82,8 @@ async function readSeveral(session: Session, requests: readonly ReadRequest[]): 
   const found = requests.map((request, at) => {
     const entry = entryIn(values[at], request);
     if ("outcome" in entry) return entry;
-    return isFresh(entry, 0, request.tags.length, (tag) => tokens.get(request.tags[tag]!)) ? entry : staleOf(entry);
+    const isGood = isFresh(entry, 0, request.tags.length, (tag) => tokens.get(request.tags[tag]!));
+    return isGood ? entry : staleOf(entry, request.wantsTokens);
   });
   await addMissing(
     session,
@@ -126,7 +127,9 @@ function verdict(
   { tags, wantsTokens }: ReadRequest,
   rowTokenAt: (index: number) => string | null | undefined,
 ): ReadAnswer {
-  return isFresh(entry, tags.length, entry.rowTags.length, rowTokenAt) ? hitOf(entry, wantsTokens) : staleOf(entry);
+  return isFresh(entry, tags.length, entry.rowTags.length, rowTokenAt)
+    ? hitOf(entry, wantsTokens)
+    : staleOf(entry, wantsTokens);
 }
 
 /** Whether `count` tokens of an entry, from `first` on, are what their tags hold. */
