@@ -118,7 +118,11 @@ function channelSettings(channel: CacheOptions["channel"] = true): ChannelSettin
 /** Undefined: nothing is packed. */
 function compressionSettings(compression: CacheOptions["compression"]): CompressionSettings | undefined {
   if (compression === undefined) return undefined;
-  const { codec, above = 4096 } = (compression ?? {}) as Partial<CompressionOptions>;
+  const {
+    codec,
+    above = 4096,
+    maxUnpackedBytes = 16 * 1024 * 1024,
+  } = (compression ?? {}) as Partial<CompressionOptions>;
   const isCodec =
     typeof codec === "object" &&
     codec !== null &&
@@ -129,7 +133,12 @@ function compressionSettings(compression: CacheOptions["compression"]): Compress
   if (!Number.isSafeInteger(above) || above < 0) {
     throw invalid(`compression.above is ${inspect(above)}, but must be a number of bytes.`);
   }
-  return { codec, above };
+  if (!Number.isSafeInteger(maxUnpackedBytes) || maxUnpackedBytes < 1) {
+    throw invalid(
+      `compression.maxUnpackedBytes is ${inspect(maxUnpackedBytes)}, but must be a number of bytes above 0.`,
+    );
+  }
+  return { codec, above, maxUnpackedBytes };
 }
 
 /** RFC 2104, section 3: shorter than the hash, and a secret is weaker than the signature. */

@@ -221,6 +221,11 @@ export interface CompressionOptions {
   readonly codec: Compressor;
   /** Results of more bytes than this are packed, if that makes them smaller. Default: 4096. */
   readonly above?: number;
+  /**
+   * Results of more bytes than this are not packed, and what would become more is a miss: a few packed bytes that somebody has put into
+   * the store cannot take all memory. Default: 16 MiB.
+   */
+  readonly maxUnpackedBytes?: number;
 }
 
 /** How the channel works that tells of changes. */

@@ -230,7 +230,7 @@ export class MemoryStore implements Store {
     const { rowTags, tokens } = entry;
     const tags = [...request.tags, ...rowTags];
     if (tokens.length !== tags.length) return { outcome: "miss", why: "corrupt" };
-    return this.isFresh({ tags, tokens }) ? hitOf(entry, request.wantsTokens) : staleOf(entry, request.wantsTokens);
+    return this.isFresh({ tags, tokens }) ? hitOf(entry, request.wantsTokens) : staleOf(entry);
   }
 
   private isFresh({ tags, tokens }: CheckRequest): boolean {

@@ -78,7 +78,7 @@ export class SignedStore implements Store {
     const { last, rowTags = [] } = answer;
     if (last === undefined) return answer;
     const payload = this.payloadOf(request, { ...last, rowTags });
-    return payload === undefined ? UNSIGNED : { ...answer, last: { payload, filledAt: last.filledAt } };
+    return payload === undefined ? UNSIGNED : { ...answer, last: { ...last, payload } };
   }
 
   /** A store that does not say the tokens gets no hit. */

@@ -119,7 +119,7 @@ export interface ReadRequest {
   readonly tags: readonly Tag[];
   /** The row tags that the entry probably has: a right guess saves a round trip, a wrong one costs nothing else. */
   readonly rowTags?: readonly Tag[];
-  /** Whether the answer is to say the tokens of the entry. */
+  /** Whether the answer is to say the tokens of a hit. */
   readonly wantsTokens?: boolean;
   /** Somebody only wants to know: nothing is counted. */
   readonly quiet?: boolean;
@@ -163,8 +163,8 @@ export type ReadAnswer =
       readonly why: "absent" | "stale" | "corrupt" | "collision" | "unsigned";
       /** The row tags of the entry that was found: a good guess of what the next fill will depend on. */
       readonly rowTags?: readonly Tag[];
-      /** What a stale entry that knows its age holds; with its tokens if they were wanted. */
-      readonly last?: { readonly payload: string; readonly filledAt: number; readonly tokens?: readonly Token[] };
+      /** What a stale entry that knows its age holds, under the tokens that its tags had. */
+      readonly last?: { readonly payload: string; readonly filledAt: number; readonly tokens: readonly Token[] };
     };
 
 /** One entry to store. */

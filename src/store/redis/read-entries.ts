@@ -48,7 +48,7 @@ async function answerSlowly(
   const { tags, rowTags = NO_TAGS } = request;
   const entry = entryIn(value, request);
   if ("outcome" in entry) return [entry];
-  if (!isFresh(entry, 0, tags.length, (at) => held[at])) return [staleOf(entry, request.wantsTokens)];
+  if (!isFresh(entry, 0, tags.length, (at) => held[at])) return [staleOf(entry)];
   const tokens = new Map(rowTags.map((tag, at) => [tag, held[tags.length + at]]));
   await addMissing(session, entry.rowTags, tokens);
   return [verdict(entry, request, (at) => tokens.get(entry.rowTags[at]!))];
@@ -82,8 +82,7 @@ async function readSeveral(session: Session, requests: readonly ReadRequest[]): 
   const found = requests.map((request, at) => {
     const entry = entryIn(values[at], request);
     if ("outcome" in entry) return entry;
-    const isGood = isFresh(entry, 0, request.tags.length, (tag) => tokens.get(request.tags[tag]!));
-    return isGood ? entry : staleOf(entry, request.wantsTokens);
+    return isFresh(entry, 0, request.tags.length, (tag) => tokens.get(request.tags[tag]!)) ? entry : staleOf(entry);
   });
   await addMissing(
     session,
@@ -127,9 +126,7 @@ function verdict(
   { tags, wantsTokens }: ReadRequest,
   rowTokenAt: (index: number) => string | null | undefined,
 ): ReadAnswer {
-  return isFresh(entry, tags.length, entry.rowTags.length, rowTokenAt)
-    ? hitOf(entry, wantsTokens)
-    : staleOf(entry, wantsTokens);
+  return isFresh(entry, tags.length, entry.rowTags.length, rowTokenAt) ? hitOf(entry, wantsTokens) : staleOf(entry);
 }
 
 /** Whether `count` tokens of an entry, from `first` on, are what their tags hold. */

@@ -5,6 +5,7 @@ import type { StoreContext } from "../store";
 import { Deadlines } from "./deadlines";
 import { connectionOptions, type RedisClient, type RedisLike } from "./redis-client";
 import { RedisKeys, serverIdOf } from "./redis-keys";
+import { withoutValues } from "./without-values";
 
 /** Milliseconds that a new connection gets to become ready; a host that vanished after the TCP handshake never does. */
 const HANDSHAKE_LIMIT = 10_000;
@@ -57,9 +58,9 @@ export class RedisConnection {
     client.on("close", () => this.lose());
     client.on("end", () => this.lose());
     client.on("error", (error) => {
-      this.lastError = error;
+      this.lastError = withoutValues(error);
       // Errors of a connection that is up come with a close, or concern one command, which is rejected with them.
-      if (this.keys === undefined) this.report("down", error);
+      if (this.keys === undefined) this.report("down", this.lastError);
     });
   }
 
@@ -120,8 +121,8 @@ export class RedisConnection {
       this.onUp();
     } catch (error) {
       if (generation !== this.generation || this.state === "closed") return;
-      if (error instanceof Error && error.message.includes("NOPERM")) return this.refuse(error);
-      this.lastError = error;
+      if (error instanceof Error && error.message.includes("NOPERM")) return this.refuse(withoutValues(error));
+      this.lastError = withoutValues(error);
       this.client.disconnect(true);
     }
   }
@@ -179,7 +180,8 @@ function timedOut(limit: number): StoreError {
   return new StoreError("STORE_TIMEOUT", `Redis did not answer within ${limit} ms (option \`storeTimeout\`).`);
 }
 
-function failed(cause: unknown): StoreError {
+function failed(error: unknown): StoreError {
+  const cause = withoutValues(error);
   const why = cause instanceof Error ? cause.message : String(cause);
   return new StoreError("STORE_UNAVAILABLE", `Redis did not carry out a command: ${why}`, { cause });
 }

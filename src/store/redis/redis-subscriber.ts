@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "../../core/clock";
 import type { StoreListener } from "../store";
 import { connectionOptions, type RedisClient, type RedisLike } from "./redis-client";
+import { withoutValues } from "./without-values";
 
 /** Milliseconds that a new connection gets to become ready. */
 const HANDSHAKE_LIMIT = 10_000;
@@ -41,7 +42,7 @@ export class RedisSubscriber {
     client.on("message", (_channel, text) => listener.message(text));
     client.on("close", () => this.lose());
     client.on("error", (error) => {
-      this.lastError = error;
+      this.lastError = withoutValues(error);
     });
     this.timer = setInterval(() => this.beat(), heartbeat).unref();
   }
@@ -58,7 +59,7 @@ export class RedisSubscriber {
     try {
       await this.client.subscribe(this.channel);
     } catch (error) {
-      this.lastError = error;
+      this.lastError = withoutValues(error);
       // A server that refuses is not asked again; one that went away is.
       if (!this.closed && error instanceof Error && error.message.includes("NOPERM")) this.listener.down(error);
       return;

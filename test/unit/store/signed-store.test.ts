@@ -126,7 +126,7 @@ describe("a signed store", () => {
       outcome: "miss",
       why: "stale",
       rowTags: [],
-      last: { payload: "mine", filledAt: 5 },
+      last: { payload: "mine", filledAt: 5, tokens: [expect.any(String)] },
     });
     await fill(inner, "theirs", { filledAt: 6 });
     await inner.invalidate(["g|"]);
