@@ -78,7 +78,13 @@ function checked(options: CacheOptions) {
       `storeTimeout (${storeTimeout} ms) must be below half of lockTtl (${lockTtl} ms), or a lock could be too old by the time it is answered.`,
     );
   }
-  const { entities } = options;
+  const { entities, consistencyCheck } = options;
+  const rate: unknown = consistencyCheck === undefined ? 1 : consistencyCheck?.sampleRate;
+  if (typeof rate !== "number" || !(rate > 0 && rate <= 1)) {
+    throw invalid(
+      `consistencyCheck is ${inspect(consistencyCheck)}, but must be { sampleRate }, above 0 and at most 1.`,
+    );
+  }
   if (
     entities !== undefined &&
     entities !== "all" &&

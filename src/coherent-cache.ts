@@ -9,7 +9,7 @@ import type {
 import { PayloadPacking } from "./codec/payload-packing";
 import { RowCodec } from "./codec/row-codec";
 import { systemClock } from "./core/clock";
-import { EntrySignatures } from "./core/entry-signature";
+import { ninesOf } from "./core/nines";
 import { epochTag, type Tag } from "./core/tag";
 import { createTokenSource } from "./core/token";
 import { CacheConfigError, CacheStateError } from "./errors";
@@ -25,7 +25,7 @@ import { cacheableQuery } from "./read/cacheable-query";
 import type { CachedRepository } from "./read/cached-repository";
 import { Reads, type ExplainedMethod } from "./read/reads";
 import { SqlAnalyzer } from "./sql/statement";
-import { SignedStore } from "./store/signed-store";
+import { signed } from "./store/signed-store";
 import type { Store, StoreContext } from "./store/store";
 import { logEvents } from "./telemetry/debug-log";
 import { History } from "./telemetry/history";
@@ -67,7 +67,8 @@ export class CoherentCache {
   ) {
     const { namespace, consistency, lockTtl, logger, dialect } = resolved;
     const { reporter } = this;
-    const near = new NearStore(signing(resolved), {
+    const source = signed(resolved.store, resolved.entrySecrets);
+    const near = new NearStore(source, {
       settings: () => nearSettingsOf(this.started()),
       bound: resolved.channel?.heartbeat ?? 0,
       clock: systemClock,
@@ -121,6 +122,7 @@ export class CoherentCache {
     this.reads = new Reads({
       dataSource,
       store,
+      source,
       namespace,
       analyzer: this.analyzer,
       codecOf,
@@ -196,7 +198,7 @@ export class CoherentCache {
 
   /** Counters since the cache was attached. */
   stats(): CacheStats {
-    return this.reporter.stats(this.pending.size);
+    return this.reporter.stats(this.pending.size, ninesOf);
   }
 
   /**
@@ -223,7 +225,7 @@ export class CoherentCache {
   }
 
   private async detach(): Promise<void> {
-    await this.feeds.close();
+    await Promise.all([this.feeds.close(), this.reads.close()]);
     await this.pending.drain();
     this.closed = true;
     this.pending.stop();
@@ -292,8 +294,4 @@ export class CoherentCache {
       `${name} is not cached. Put @Cached() on it, or name it in the option entities.`,
     );
   }
-}
-
-function signing({ store, entrySecrets }: ResolvedOptions): Store {
-  return entrySecrets === undefined ? store : new SignedStore(store, new EntrySignatures(entrySecrets));
 }

@@ -16,9 +16,11 @@ export type {
   CacheEventName,
   CacheEvents,
   CacheStats,
+  CheckOutcome,
   GapEvent,
   InvalidatedEvent,
   MissReason,
+  UndecidedReason,
   UnfilledReason,
 } from "./events";
 export type { ChangeFeed, ChangeSink, WatchedTable } from "./feed/change-feed";

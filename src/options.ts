@@ -205,6 +205,14 @@ export interface CacheOptions {
    * entrySecret: process.env.ENTRY_SECRET // openssl rand -base64 32
    */
   readonly entrySecret?: string | readonly string[];
+  /**
+   * Compares a share of the hits with the database, in the background, and tells of what differs: `cache.stats().consistency` and the
+   * event `checked`; see docs/consistency.md. `sampleRate` is above 0 and at most 1. Default: none is compared.
+   *
+   * @example
+   * consistencyCheck: { sampleRate: 1 / 1000 }
+   */
+  readonly consistencyCheck?: { readonly sampleRate: number };
   /** Default: `console`. */
   readonly logger?: CacheLogger;
   /**

@@ -1,6 +1,7 @@
 import { allocation } from "./allocation";
 import { bulkWrites } from "./bulk-writes";
 import { codecs } from "./codecs";
+import { consistency } from "./consistency";
 import { manyRows } from "./many-rows";
 import { manyTags } from "./many-tags";
 import { memory } from "./memory";
@@ -16,6 +17,7 @@ export const SECTIONS: readonly Section[] = [
   observer,
   codecs,
   signatures,
+  consistency,
   allocation,
   memory,
   manyTags,

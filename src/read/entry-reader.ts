@@ -32,11 +32,13 @@ export class EntryReader {
    * Asks in one round trip; what cannot be opened is a miss like any other.
    *
    * @param open throws if the payload is not what it must be
+   * @param checked told of each hit that is not stale; undefined if nobody checks them
    * @returns undefined if the store did not answer
    */
   async look<Asked extends Lookup, Content>(
     asked: readonly Asked[],
     open: (payload: string) => Content,
+    checked?: (hit: Asked, payload: string) => void,
   ): Promise<Looked<Asked, Content> | undefined> {
     let answers: readonly ReadAnswer[];
     try {
@@ -46,7 +48,7 @@ export class EntryReader {
       return undefined;
     }
     if (asked.length === 1) {
-      const opened = this.open(asked[0]!, answers[0]!, open);
+      const opened = this.open(asked[0]!, answers[0]!, open, checked);
       if (opened === undefined) return { hits: NONE, missed: asked, stale: NONE };
       return { hits: [opened.content], missed: NONE, stale: opened.isStale ? asked : NONE };
     }
@@ -54,7 +56,7 @@ export class EntryReader {
     const missed: Asked[] = [];
     const stale: Asked[] = [];
     for (let index = 0; index < asked.length; index += 1) {
-      const opened = this.open(asked[index]!, answers[index]!, open);
+      const opened = this.open(asked[index]!, answers[index]!, open, checked);
       if (opened === undefined) missed.push(asked[index]!);
       else hits.push(opened.content);
       if (opened?.isStale === true) stale.push(asked[index]!);
@@ -92,10 +94,11 @@ export class EntryReader {
     this.options.logger.warn(message, details);
   }
 
-  private open<Content>(
-    lookup: Lookup,
+  private open<Asked extends Lookup, Content>(
+    lookup: Asked,
     answer: ReadAnswer,
     open: (payload: string) => Content,
+    checked?: (hit: Asked, payload: string) => void,
   ): { readonly content: Content; readonly isStale: boolean } | undefined {
     const { filler, reporter, packing } = this.options;
     const { entity, key } = lookup;
@@ -105,14 +108,18 @@ export class EntryReader {
     const served = servable(lookup, answer);
     if (served === undefined) return this.miss(entity, key, answer.outcome === "miss" ? answer.why : "stale");
     let content: Content;
+    let payload: string;
     try {
-      content = open(packing.unpack(served.payload));
+      payload = packing.unpack(served.payload);
+      content = open(payload);
     } catch {
       return this.miss(entity, key, "corrupt");
     }
     const { age } = served;
-    if (age === undefined) reporter.emit("hit", { entity, key });
-    else reporter.emit("staleHit", { entity, key, age });
+    if (age === undefined) {
+      reporter.emit("hit", { entity, key });
+      checked?.(lookup, payload);
+    } else reporter.emit("staleHit", { entity, key, age });
     return { content, isStale: age !== undefined };
   }
 

@@ -6,6 +6,7 @@ import type { BypassReason } from "../events";
 import { entryKey, type CachedQuery } from "../metadata/cached-query";
 import type { EntityModel } from "../metadata/entity-model";
 import type { CacheableRead } from "./cacheable-query";
+import type { ConsistencyMeter } from "./consistency-meter";
 import type { EntityLoader, Loaded, LoadOptions } from "./entity-loader";
 import type { EntryReader, Looked } from "./entry-reader";
 import type { ExplainedEntry } from "./explain";
@@ -20,6 +21,7 @@ export interface ReadThroughOptions {
   readonly sharing: SharedLoadsOptions;
   readonly loader: EntityLoader;
   readonly codecOf: (model: EntityModel) => RowCodec;
+  readonly meter: ConsistencyMeter | undefined;
 }
 
 /** One call of a repository. */
@@ -54,7 +56,8 @@ export class ReadThrough {
   async entities(call: ReadCall): Promise<ReadResult | BypassReason> {
     const { model, read, options } = call;
     const codec = this.options.codecOf(model);
-    const looked = await this.look(model, read, (payload) => rebuild(codec, payload));
+    const checked = this.checking((one) => this.loading(call, [one], false));
+    const looked = await this.look(model, read, (payload) => rebuild(codec, payload), checked);
     if (typeof looked === "string") return looked;
     if (looked === undefined) return "store-unavailable";
     if (looked.stale.length > 0) this.loads.renew(looked.stale, this.loading(call, looked.stale, false));
@@ -69,7 +72,8 @@ export class ReadThrough {
   /** Whether the query finds a row. It shares its entry with `findOne`, and makes no entity. */
   async exists(call: ReadCall): Promise<boolean | BypassReason> {
     const codec = this.options.codecOf(call.model);
-    const looked = await this.look(call.model, call.read, (payload) => codec.decode(payload).length > 0);
+    const checked = this.checking((one) => this.loading(call, [one], false));
+    const looked = await this.look(call.model, call.read, (payload) => codec.decode(payload).length > 0, checked);
     if (typeof looked === "string") return looked;
     if (looked === undefined) return "store-unavailable";
     if (looked.stale.length > 0) this.loads.renew(looked.stale, this.loading(call, looked.stale, false));
@@ -81,15 +85,16 @@ export class ReadThrough {
 
   /** The number of rows that the query finds. */
   async count({ manager, model, read, options }: ReadCall): Promise<number | BypassReason> {
-    const looked = await this.look(model, read, numberIn);
-    if (typeof looked === "string") return looked;
-    if (looked === undefined) return "store-unavailable";
     const counting = (asked: readonly KeyedQuery[]): LoadPlan<Counted> => ({
       load: () => this.options.loader.count(manager, model, { find: options, members: asked.flatMap(membersOf) }),
       outcomesOf: ({ count, memberTags }) =>
         asked.map((one) => ({ ...one, fill: { payload: String(count), rowTags: memberTags, ttl: one.ttl } })),
       open: numberIn,
     });
+    const checked = this.checking((one) => counting([one]));
+    const looked = await this.look(model, read, numberIn, checked);
+    if (typeof looked === "string") return looked;
+    if (looked === undefined) return "store-unavailable";
     if (looked.stale.length > 0) this.counts.renew(looked.stale, counting(looked.stale));
     const [hit] = looked.hits;
     if (hit !== undefined) return hit;
@@ -118,9 +123,16 @@ export class ReadThrough {
     model: EntityModel,
     read: CacheableRead,
     open: (payload: string) => Content,
+    checked: ((hit: KeyedQuery, payload: string) => void) | undefined,
   ): Promise<Looked<KeyedQuery, Content> | undefined> | "key-builder" {
     const asked = this.keyed(model, read);
-    return asked === undefined ? "key-builder" : this.options.entries.look(asked, open);
+    return asked === undefined ? "key-builder" : this.options.entries.look(asked, open, checked);
+  }
+
+  /** Has some hits checked, if they are; by what loads them anew. */
+  private checking<Value>(planOf: (hit: KeyedQuery) => LoadPlan<Value>) {
+    const { meter } = this.options;
+    return meter && ((hit: KeyedQuery, payload: string) => meter.hit(hit, payload, () => planOf(hit)));
   }
 
   private async loadEntities(call: ReadCall, missed: readonly KeyedQuery[]): Promise<readonly ObjectLiteral[]> {

@@ -1,8 +1,13 @@
 import type { Entry } from "../core/entry";
-import type { EntryPlace, EntrySignatures } from "../core/entry-signature";
+import { EntrySignatures, type EntryPlace } from "../core/entry-signature";
 import type { Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import type { FillRequest, ReadAnswer, ReadRequest, Store, StoreContext, UnlockAnswer, UnlockRequest } from "./store";
+
+/** The store, with what is in it signed if there are secrets. */
+export function signed(store: Store, secrets: readonly [string, ...string[]] | undefined): Store {
+  return secrets === undefined ? store : new SignedStore(store, new EntrySignatures(secrets));
+}
 
 /**
  * Signs what goes into a store, and believes nothing that comes out of it without a signature: to whoever is in front of it, an entry
