@@ -89,6 +89,11 @@ export default tseslint.config(
       // An async method without await is how a synchronous store keeps the contract: what it throws becomes a rejection.
       "@typescript-eslint/require-await": "off",
       eqeqeq: ["error", "always", { null: "ignore" }],
+      // Nothing that comes out of a store or a channel may ever be run.
+      "no-eval": "error",
+      "no-implied-eval": "off",
+      "@typescript-eslint/no-implied-eval": "error",
+      "no-new-func": "error",
       // House style: past 300 lines a file has more than one idea.
       "max-lines": ["error", 300],
     },

@@ -89,3 +89,19 @@ export function median(values: readonly number[]): number {
   const [low, high] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]];
   return low === undefined || high === undefined ? NaN : (low + high) / 2;
 }
+
+/** Milliseconds of one sample of {@link microsecondsOf}. */
+const SHORT_SAMPLE = 4;
+
+/** Microseconds of one call of something that waits for nothing. */
+export function microsecondsOf(work: () => unknown): number {
+  const start = performance.now();
+  let calls = 0;
+  let time = 0;
+  while (time < SHORT_SAMPLE) {
+    for (let call = 0; call < 10; call += 1) work();
+    calls += 10;
+    time = performance.now() - start;
+  }
+  return (1000 * time) / calls;
+}

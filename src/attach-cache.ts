@@ -78,7 +78,13 @@ function checked(options: CacheOptions) {
       `storeTimeout (${storeTimeout} ms) must be below half of lockTtl (${lockTtl} ms), or a lock could be too old by the time it is answered.`,
     );
   }
-  const { entities } = options;
+  const { entities, consistencyCheck } = options;
+  const rate: unknown = consistencyCheck === undefined ? 1 : consistencyCheck?.sampleRate;
+  if (typeof rate !== "number" || !(rate > 0 && rate <= 1)) {
+    throw invalid(
+      `consistencyCheck is ${inspect(consistencyCheck)}, but must be { sampleRate }, above 0 and at most 1.`,
+    );
+  }
   if (
     entities !== undefined &&
     entities !== "all" &&
@@ -92,6 +98,7 @@ function checked(options: CacheOptions) {
   return {
     channel: channelSettings(options.channel),
     compression: compressionSettings(options.compression),
+    entrySecrets: entrySecrets(options.entrySecret),
     consistency,
     store,
     lockTtl,
@@ -117,7 +124,11 @@ function channelSettings(channel: CacheOptions["channel"] = true): ChannelSettin
 /** Undefined: nothing is packed. */
 function compressionSettings(compression: CacheOptions["compression"]): CompressionSettings | undefined {
   if (compression === undefined) return undefined;
-  const { codec, above = 4096 } = (compression ?? {}) as Partial<CompressionOptions>;
+  const {
+    codec,
+    above = 4096,
+    maxUnpackedBytes = 16 * 1024 * 1024,
+  } = (compression ?? {}) as Partial<CompressionOptions>;
   const isCodec =
     typeof codec === "object" &&
     codec !== null &&
@@ -128,7 +139,31 @@ function compressionSettings(compression: CacheOptions["compression"]): Compress
   if (!Number.isSafeInteger(above) || above < 0) {
     throw invalid(`compression.above is ${inspect(above)}, but must be a number of bytes.`);
   }
-  return { codec, above };
+  if (!Number.isSafeInteger(maxUnpackedBytes) || maxUnpackedBytes < 1) {
+    throw invalid(
+      `compression.maxUnpackedBytes is ${inspect(maxUnpackedBytes)}, but must be a number of bytes above 0.`,
+    );
+  }
+  return { codec, above, maxUnpackedBytes };
+}
+
+/** RFC 2104, section 3: shorter than the hash, and a secret is weaker than the signature. */
+const SHORTEST_SECRET = 32;
+
+/** Undefined: nothing is signed. */
+function entrySecrets(given: CacheOptions["entrySecret"]): readonly [string, ...string[]] | undefined {
+  if (given === undefined) return undefined;
+  const [first, ...others] = typeof given === "string" ? [given] : Array.isArray(given) ? (given as unknown[]) : [];
+  if (first === undefined || ![first, ...others].every(isSecret)) {
+    throw invalid(
+      `entrySecret must be a text of at least ${SHORTEST_SECRET} bytes, or a list of such texts. \`openssl rand -base64 32\` makes a good one.`,
+    );
+  }
+  return [first, ...others] as [string, ...string[]];
+}
+
+function isSecret(secret: unknown): boolean {
+  return typeof secret === "string" && Buffer.byteLength(secret) >= SHORTEST_SECRET;
 }
 
 /** No read and no write may fail because a message could not be written. */

@@ -9,6 +9,7 @@ import type {
 import { PayloadPacking } from "./codec/payload-packing";
 import { RowCodec } from "./codec/row-codec";
 import { systemClock } from "./core/clock";
+import { ninesOf } from "./core/nines";
 import { epochTag } from "./core/tag";
 import { createTokenSource } from "./core/token";
 import { CacheConfigError, CacheStateError } from "./errors";
@@ -24,6 +25,7 @@ import { primaryKeyIn } from "./read/cacheable-query";
 import type { CachedRepository } from "./read/cached-repository";
 import { Reads, type ExplainedMethod } from "./read/reads";
 import { SqlAnalyzer } from "./sql/statement";
+import { signed } from "./store/signed-store";
 import type { Store, StoreContext } from "./store/store";
 import { logEvents } from "./telemetry/debug-log";
 import { History } from "./telemetry/history";
@@ -68,7 +70,8 @@ export class CoherentCache {
   ) {
     const { namespace, consistency, lockTtl, logger, dialect } = resolved;
     const { reporter } = this;
-    const near = new NearStore(resolved.store, {
+    const source = signed(resolved.store, resolved.entrySecrets);
+    const near = new NearStore(source, {
       settings: () => nearSettingsOf(this.started()),
       bound: resolved.channel?.heartbeat ?? 0,
       clock: systemClock,
@@ -123,6 +126,7 @@ export class CoherentCache {
     this.reads = new Reads({
       dataSource,
       store,
+      source,
       namespace,
       analyzer: this.analyzer,
       codecOf,
@@ -200,7 +204,7 @@ export class CoherentCache {
 
   /** Counters since the cache was attached. */
   stats(): CacheStats {
-    return this.reporter.stats(this.pending.size);
+    return this.reporter.stats(this.pending.size, ninesOf);
   }
 
   /**
@@ -231,7 +235,7 @@ export class CoherentCache {
   }
 
   private async detach(): Promise<void> {
-    await this.feeds.close();
+    await Promise.all([this.feeds.close(), this.reads.close()]);
     await this.running.over(this.resolved.lockTtl);
     await this.pending.drain();
     this.closed = true;

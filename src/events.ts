@@ -1,4 +1,5 @@
 import type { Operation, RowKey } from "./core/change";
+import type { Nines, ninesOf } from "./core/nines";
 import type { GapReason } from "./feed/change-channel";
 import type { Rejection } from "./feed/change-message";
 
@@ -28,7 +29,16 @@ export type BypassReason =
   | "closed";
 
 /** Why an entry was not served. */
-export type MissReason = "absent" | "stale" | "corrupt" | "collision";
+export type MissReason =
+  | "absent"
+  /** A tag has changed, or is locked. */
+  | "stale"
+  /** What was there is no entry of this cache. */
+  | "corrupt"
+  /** It is the entry of another query. */
+  | "collision"
+  /** It is not signed with the `entrySecret`, or was signed for another place. */
+  | "unsigned";
 
 /** Why a fill did not happen after a miss. */
 export type UnfilledReason =
@@ -52,6 +62,35 @@ export type UnfilledReason =
 /** Whether the store is asked: what a circuit breaker calls closed and open. */
 export type StoreState = "up" | "down";
 
+/** Why a check of a hit came to nothing. */
+export type UndecidedReason =
+  /** The entry or one of its tags has changed since the hit: somebody writes. */
+  | "changed"
+  /** The connection that all share was inside a transaction. */
+  | "transaction"
+  /** What the database says now would not be stored. */
+  | "incomparable"
+  /** The store or the database did not answer. */
+  | "failed";
+
+/** What became of a hit that was to be checked; see `consistencyCheck`. */
+export type CheckOutcome =
+  | { readonly outcome: "equal" }
+  | { readonly outcome: "undecided"; readonly why: UndecidedReason }
+  /** Too many checks were running. */
+  | { readonly outcome: "dropped" }
+  | {
+      readonly outcome: "mismatch";
+      /** Everything that the entry depends on. */
+      readonly tags: readonly string[];
+      /** Milliseconds since the entry was filled, if this process knows. */
+      readonly age?: number;
+      /** Milliseconds since the hit. */
+      readonly sinceHit: number;
+      /** The last invalidation of any of the tags that this process has made or heard of. */
+      readonly invalidated?: { readonly at: Date; readonly cause: string };
+    };
+
 /** What happened, by name; see {@link CacheEvents} for what each carries. */
 export interface CacheEvents {
   hit: { readonly entity: string; readonly key: string };
@@ -69,6 +108,8 @@ export interface CacheEvents {
   staleHit: { readonly entity: string; readonly key: string; readonly age: number };
   /** A hit that came from a copy in this process; besides `hit`. */
   nearHit: { readonly mode: "verify" | "trust" };
+  /** A hit was compared with the database, or was to be; see `consistencyCheck`. Values are never told. */
+  checked: { readonly entity: string; readonly key: string } & CheckOutcome;
   /** A process that shares the namespace, perhaps this one, has invalidated something; see docs/events.md. */
   invalidated: InvalidatedEvent;
   /** Events may have been missed. */
@@ -132,6 +173,15 @@ export interface CacheStats {
   readonly invalidated: number;
   readonly gaps: number;
   readonly rejected: Readonly<Record<Rejection, number>>;
+  /** What `consistencyCheck` has seen. */
+  readonly consistency: Nines & {
+    /** Hits that were compared with the database. */
+    readonly checked: number;
+    /** Those among them that were not what the database said. */
+    readonly mismatches: number;
+    readonly undecided: Readonly<Record<UndecidedReason, number>>;
+    readonly dropped: number;
+  };
 }
 
 type Listener<Name extends CacheEventName> = (event: CacheEvents[Name]) => void;
@@ -139,7 +189,7 @@ type Listener<Name extends CacheEventName> = (event: CacheEvents[Name]) => void;
 /** Counts and tells. A listener that throws is ignored: no read and no write may fail because somebody watches. */
 export class CacheReporter {
   private readonly listeners = new Map<CacheEventName, Set<Listener<never>>>();
-  private readonly misses: Record<MissReason, number> = { absent: 0, stale: 0, corrupt: 0, collision: 0 };
+  private readonly misses: Record<MissReason, number> = { absent: 0, stale: 0, corrupt: 0, collision: 0, unsigned: 0 };
   private readonly unfilled: Record<UnfilledReason, number> = {
     locked: 0,
     raced: 0,
@@ -155,6 +205,13 @@ export class CacheReporter {
   private readonly rejected: Record<Rejection, number> = { malformed: 0, oversized: 0, unsigned: 0, unknown: 0 };
   private storeState: StoreState = "up";
   private outages = 0;
+  private readonly checks = { equal: 0, mismatch: 0, dropped: 0 };
+  private readonly undecided: Record<UndecidedReason, number> = {
+    changed: 0,
+    transaction: 0,
+    incomparable: 0,
+    failed: 0,
+  };
   private readonly counts = {
     hit: 0,
     staleHit: 0,
@@ -188,8 +245,12 @@ export class CacheReporter {
     }
   }
 
-  stats(pending: number): CacheStats {
+  stats(pending: number, nines: typeof ninesOf): CacheStats {
+    const { equal, mismatch, dropped } = this.checks;
+    const checked = equal + mismatch;
+    const undecided = { ...this.undecided };
     return {
+      consistency: { checked, mismatches: mismatch, undecided, dropped, ...nines(checked, mismatch) },
       hits: this.counts.hit,
       staleHits: this.counts.staleHit,
       misses: { ...this.misses },
@@ -215,6 +276,7 @@ export class CacheReporter {
       this.counts[name as keyof typeof this.counts] += 1;
       return;
     }
+    if (name === "checked") return this.countCheck(event as CacheEvents["checked"]);
     const { why, reason } = event as { readonly why?: string; readonly reason?: BypassReason };
     if (name === "nearHit") this.nearHits[(event as CacheEvents["nearHit"]).mode] += 1;
     else if (name === "bypass" && reason !== undefined) this.bypasses[reason] = (this.bypasses[reason] ?? 0) + 1;
@@ -227,5 +289,10 @@ export class CacheReporter {
   private noteState(state: StoreState): void {
     this.storeState = state;
     if (state === "down") this.outages += 1;
+  }
+
+  private countCheck(check: CheckOutcome): void {
+    if (check.outcome === "undecided") this.undecided[check.why] += 1;
+    else this.checks[check.outcome] += 1;
   }
 }

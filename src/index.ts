@@ -16,10 +16,12 @@ export type {
   CacheEventName,
   CacheEvents,
   CacheStats,
+  CheckOutcome,
   GapEvent,
   InvalidatedEvent,
   MissReason,
   StoreState,
+  UndecidedReason,
   UnfilledReason,
 } from "./events";
 export type { ChangeFeed, ChangeSink, WatchedTable } from "./feed/change-feed";

@@ -196,6 +196,23 @@ export interface CacheOptions {
    * has a channel. `false`: nothing is told, and nothing is heard.
    */
   readonly channel?: boolean | ChannelOptions;
+  /**
+   * Signs every entry, so that nobody who can write to the store but does not know this can have anything of his served; see
+   * docs/security.md. At least 32 bytes, the same in all processes. Of several, the first signs and all are good, so that a secret can be
+   * replaced: `[old, next]` everywhere, then `[next, old]`, then `next`. Default: none, entries are believed.
+   *
+   * @example
+   * entrySecret: process.env.ENTRY_SECRET // openssl rand -base64 32
+   */
+  readonly entrySecret?: string | readonly string[];
+  /**
+   * Compares a share of the hits with the database, in the background, and tells of what differs: `cache.stats().consistency` and the
+   * event `checked`; see docs/consistency.md. `sampleRate` is above 0 and at most 1. Default: none is compared.
+   *
+   * @example
+   * consistencyCheck: { sampleRate: 1 / 1000 }
+   */
+  readonly consistencyCheck?: { readonly sampleRate: number };
   /** Default: `console`. */
   readonly logger?: CacheLogger;
   /**
@@ -212,6 +229,11 @@ export interface CompressionOptions {
   readonly codec: Compressor;
   /** Results of more bytes than this are packed, if that makes them smaller. Default: 4096. */
   readonly above?: number;
+  /**
+   * Results of more bytes than this are not packed, and what would become more is a miss: a few packed bytes that somebody has put into
+   * the store cannot take all memory. Default: 16 MiB.
+   */
+  readonly maxUnpackedBytes?: number;
 }
 
 /** How the channel works that tells of changes. */
@@ -239,6 +261,8 @@ export interface ResolvedOptions {
   readonly logger: CacheLogger;
   readonly channel: ChannelSettings | undefined;
   readonly compression: CompressionSettings | undefined;
+  /** Undefined: entries are not signed. */
+  readonly entrySecrets: readonly [string, ...string[]] | undefined;
   readonly options: CacheOptions;
 }
 

@@ -3,7 +3,7 @@ import { deserialize, serialize } from "node:v8";
 import { decode as fromCbor, encode as toCbor } from "cbor-x";
 import { pack, unpack } from "msgpackr";
 import { decodeRaw, encodeRaw } from "../../src/codec/raw-value";
-import { median } from "../measure";
+import { median, microsecondsOf } from "../measure";
 import { MIDDLING, newProducts, type Shape } from "../product";
 import { grouped } from "../report/text";
 import type { Section } from "./section";
@@ -65,9 +65,6 @@ const SHAPES: readonly (readonly [string, Shape])[] = [
   ["1,000 rows of 200 B", { ...MIDDLING, rows: 1000 }],
 ];
 
-/** Milliseconds of one sample. */
-const SAMPLE = 4;
-
 /** What formats cost, from rows to what is sent to Redis, and from the bytes that come back to rows. */
 export const codecs: Section = {
   name: "codecs",
@@ -93,7 +90,7 @@ function rowsOf(label: string, shape: Shape, rounds: number): string[][] {
   });
   for (let round = -10; round < rounds * 4; round += 1) {
     for (const { codec, stored, encode, decode } of contenders) {
-      const times = [timeOf(() => codec.encode(rows)), timeOf(() => codec.decode(stored))] as const;
+      const times = [microsecondsOf(() => codec.encode(rows)), microsecondsOf(() => codec.decode(stored))] as const;
       // The first rounds warm up.
       if (round < 0) continue;
       encode.push(times[0]);
@@ -108,17 +105,4 @@ function rowsOf(label: string, shape: Shape, rounds: number): string[][] {
     `${median(decode).toFixed(2)} µs`,
     (median(decode) / ours).toFixed(2),
   ]);
-}
-
-/** Microseconds of one call. */
-function timeOf(work: () => unknown): number {
-  const start = performance.now();
-  let calls = 0;
-  let time = 0;
-  while (time < SAMPLE) {
-    for (let call = 0; call < 10; call += 1) work();
-    calls += 10;
-    time = performance.now() - start;
-  }
-  return (1000 * time) / calls;
 }

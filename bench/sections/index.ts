@@ -1,11 +1,13 @@
 import { allocation } from "./allocation";
 import { bulkWrites } from "./bulk-writes";
 import { codecs } from "./codecs";
+import { consistency } from "./consistency";
 import { manyRows } from "./many-rows";
 import { manyTags } from "./many-tags";
 import { memory } from "./memory";
 import { observer } from "./observer";
 import type { Section } from "./section";
+import { signatures } from "./signatures";
 import { transparent } from "./transparent";
 import { wholeApp } from "./whole-app";
 
@@ -16,6 +18,8 @@ export const SECTIONS: readonly Section[] = [
   observer,
   transparent,
   codecs,
+  signatures,
+  consistency,
   allocation,
   memory,
   manyTags,

@@ -7,14 +7,25 @@ import { UnencodableValue } from "./raw-value";
  *
  * @example
  * import { compressSync, uncompressSync } from "lz4-napi";
- * const lz4: Compressor = { name: "lz4", compress: compressSync, decompress: uncompressSync };
+ * const lz4: Compressor = {
+ *   name: "lz4",
+ *   compress: (bytes) => compressSync(bytes),
+ *   decompress(bytes, most) {
+ *     if (bytes.readUInt32LE(0) > most) throw new RangeError("too large"); // It begins with its length.
+ *     return uncompressSync(bytes);
+ *   },
+ * };
  */
 export interface Compressor {
   /** Stands in every entry that it has made; letters, digits and hyphens. Whoever has another one misses. */
   readonly name: string;
   compress(bytes: Buffer): Uint8Array;
-  /** Throws if the bytes are none of its own. */
-  decompress(bytes: Buffer): Uint8Array;
+  /**
+   * Throws if the bytes are none of its own.
+   *
+   * @param most bytes that may come out: a codec that can should stop there, since a few bytes may ask for a lot of memory
+   */
+  decompress(bytes: Buffer, most: number): Uint8Array;
 }
 
 /** Which payloads are packed, and with what. */
@@ -22,6 +33,8 @@ export interface CompressionSettings {
   readonly codec: Compressor;
   /** Bytes; characters beyond ASCII count as one. */
   readonly above: number;
+  /** Bytes of a payload at most, when it is unpacked. */
+  readonly maxUnpackedBytes: number;
 }
 
 /** What no payload begins with that was not packed. */
@@ -47,7 +60,7 @@ export function zstd(level = 3): Compressor {
   return {
     name: "zstd",
     compress: (bytes) => zstdCompressSync(bytes, { params }),
-    decompress: (bytes) => zstdDecompressSync(bytes),
+    decompress: (bytes, most) => zstdDecompressSync(bytes, { maxOutputLength: most }),
   };
 }
 
@@ -59,25 +72,30 @@ export class PayloadPacking {
   pack(payload: string): string {
     const { compression } = this;
     if (compression === undefined || payload.length <= compression.above) return payload;
-    const { codec } = compression;
+    const { codec, maxUnpackedBytes } = compression;
+    const bytes = Buffer.from(payload);
+    // Nobody would unpack it.
+    if (bytes.length > maxUnpackedBytes) return payload;
     let packed: string;
     try {
-      packed = `${MARK}${codec.name}:${base64(codec.compress(Buffer.from(payload)))}`;
+      packed = `${MARK}${codec.name}:${base64(codec.compress(bytes))}`;
     } catch {
       return payload; // Nothing is lost but room.
     }
     return packed.length < payload.length ? packed : payload;
   }
 
-  /** @throws if it was packed by another compressor, or is not what that has made */
+  /** @throws if it was packed by another compressor, or is not what that has made, or becomes larger than may be */
   unpack(payload: string): string {
     if (!payload.startsWith(MARK)) return payload;
-    const codec = this.compression?.codec;
+    const { codec, maxUnpackedBytes = 0 } = this.compression ?? {};
     const end = payload.indexOf(":");
     if (codec === undefined || payload.slice(1, end) !== codec.name) {
       throw new UnencodableValue(`The payload was packed with ${payload.slice(1, end)}.`);
     }
-    return textOf(codec.decompress(Buffer.from(payload.slice(end + 1), "base64")));
+    const bytes = codec.decompress(Buffer.from(payload.slice(end + 1), "base64"), maxUnpackedBytes);
+    if (bytes.byteLength > maxUnpackedBytes) throw new UnencodableValue("The payload unpacks to more than may be.");
+    return textOf(bytes);
   }
 }
 
@@ -92,6 +110,6 @@ function textOf(bytes: Uint8Array): string {
 /** Not in the types of the oldest Node.js that is supported. */
 interface Zstd {
   zstdCompressSync(bytes: Buffer, options: { readonly params: Record<number, number> }): Buffer;
-  zstdDecompressSync(bytes: Buffer): Buffer;
+  zstdDecompressSync(bytes: Buffer, options: { readonly maxOutputLength: number }): Buffer;
   readonly constants: Readonly<Record<string, number>>;
 }

@@ -2,10 +2,20 @@
 export class UnencodableValue extends Error {}
 
 /**
+ * Lists and objects inside of each other. JSON.stringify and whoever walks over a value use a stack that a document of some thousand
+ * levels overflows, and the read would fail that TypeORM alone carries out.
+ */
+const DEEPEST = 500;
+
+/**
  * A value as a driver returns it, as JSON: what JSON keeps exactly stays as it is, everything else becomes a pair of a
  * letter and a text or list. Rows are stored before TypeORM's hydration, so that transformers run on a hit as on a load.
  */
 export function encodeRaw(value: unknown): unknown {
+  return encodeAt(value, 0);
+}
+
+function encodeAt(value: unknown, depth: number): unknown {
   switch (typeof value) {
     case "string":
     case "boolean":
@@ -17,7 +27,7 @@ export function encodeRaw(value: unknown): unknown {
     case "bigint":
       return ["n", value.toString()];
     case "object":
-      return value === null ? null : encodeObject(value);
+      return value === null ? null : encodeObject(value, depth);
     default:
       throw new UnencodableValue(`A ${typeof value} came from the driver.`);
   }
@@ -47,22 +57,24 @@ export function decodeRaw(encoded: unknown): unknown {
   }
 }
 
-function encodeObject(value: object): unknown {
+function encodeObject(value: object, depth: number): unknown {
+  if (depth > DEEPEST) throw new UnencodableValue("A value is nested too deeply, or in itself.");
   if (isPlainDate(value)) return ["d", Number.isNaN(value.getTime()) ? null : value.getTime()];
   if (Buffer.isBuffer(value)) return ["b", value.toString("base64")];
-  if (isPureJson(value)) return ["j", value];
-  if (isDense(value)) return ["a", value.map(encodeRaw)];
-  if (isPlain(value)) return ["o", Object.entries(value).map(([name, one]) => [name, encodeRaw(one)])];
+  if (isPureJson(value, depth)) return ["j", value];
+  if (isDense(value)) return ["a", value.map((one) => encodeAt(one, depth + 1))];
+  if (isPlain(value)) return ["o", Object.entries(value).map(([name, one]) => [name, encodeAt(one, depth + 1)])];
   throw new UnencodableValue(`An object of class ${value.constructor?.name ?? "?"} came from the driver.`);
 }
 
 /** What JSON.parse(JSON.stringify(value)) gives back unchanged. */
-function isPureJson(value: unknown): boolean {
+function isPureJson(value: unknown, depth: number): boolean {
   if (value === null || typeof value === "string" || typeof value === "boolean") return true;
   if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0);
-  if (typeof value !== "object") return false;
-  if (Array.isArray(value)) return isDense(value) && value.every(isPureJson);
-  return isPlain(value) && Object.values(value).every(isPureJson);
+  if (typeof value !== "object" || depth > DEEPEST) return false;
+  const isPure = (one: unknown) => isPureJson(one, depth + 1);
+  if (Array.isArray(value)) return isDense(value) && value.every(isPure);
+  return isPlain(value) && Object.values(value).every(isPure);
 }
 
 /** Made of nothing but its properties. */

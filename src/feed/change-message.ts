@@ -34,6 +34,8 @@ export type Rejection = "malformed" | "oversized" | "unsigned" | "unknown";
 
 /** Characters; what is longer is not looked at. */
 export const LONGEST = 65_536;
+/** Characters. Who names himself longer is no cache: his name would be remembered. */
+const LONGEST_ORIGIN = 64;
 /** More rows than this in a message from outside stand for the whole table. */
 const MOST_ROWS = 1000;
 
@@ -84,7 +86,7 @@ export function decodeMessage(message: string, secret?: string): Heard {
 }
 
 function locked({ locked: tags, origin, sequence }: Record<string, unknown>): Heard {
-  if (!areTags(tags) || typeof origin !== "string" || !Number.isSafeInteger(sequence)) return rejected("malformed");
+  if (!areTags(tags) || !isOrigin(origin) || !Number.isSafeInteger(sequence)) return rejected("malformed");
   return { kind: "locked", tags, origin, sequence: sequence as number };
 }
 
@@ -92,11 +94,15 @@ function areTags(tags: unknown): tags is readonly Tag[] {
   return Array.isArray(tags) && tags.every((tag) => typeof tag === "string");
 }
 
+function isOrigin(origin: unknown): origin is string {
+  return typeof origin === "string" && origin.length <= LONGEST_ORIGIN;
+}
+
 function told(table: string, origin: unknown, { operation, rows, tags, sequence }: Record<string, unknown>): Heard {
   const keys = rows === null ? null : rowsIn(rows);
   if (
     keys === undefined ||
-    typeof origin !== "string" ||
+    !isOrigin(origin) ||
     !isOperation(operation) ||
     !areTags(tags) ||
     typeof sequence !== "number" ||

@@ -23,6 +23,9 @@ export interface Opening<Decoded, Content> {
   isReusable(decoded: Decoded): boolean;
 }
 
+/** Told of a hit, and of its payload as it is stored. */
+export type Checked<Asked extends Lookup> = (hit: Asked, payload: string) => void;
+
 /** What reading entries needs of the cache around it. */
 export interface EntryReaderOptions {
   readonly store: Store;
@@ -42,11 +45,13 @@ export class EntryReader {
   /**
    * Asks in one round trip; what cannot be opened is a miss like any other.
    *
+   * @param checked told of each hit that is not stale; undefined if nobody checks them
    * @returns undefined if the store did not answer
    */
   look<Asked extends Lookup, Decoded, Content>(
     asked: readonly Asked[],
     opening: Opening<Decoded, Content>,
+    checked?: Checked<Asked>,
   ): Awaitable<Looked<Asked, Content> | undefined> {
     let answers: Awaitable<readonly ReadAnswer[]>;
     try {
@@ -54,9 +59,9 @@ export class EntryReader {
     } catch (error) {
       return this.failed("read", error);
     }
-    if (!isPromise(answers)) return this.openAll(asked, answers, opening);
+    if (!isPromise(answers)) return this.openAll(asked, answers, opening, checked);
     return answers.then(
-      (found) => this.openAll(asked, found, opening),
+      (found) => this.openAll(asked, found, opening, checked),
       (error: unknown) => this.failed("read", error),
     );
   }
@@ -98,9 +103,10 @@ export class EntryReader {
     asked: readonly Asked[],
     answers: readonly ReadAnswer[],
     opening: Opening<Decoded, Content>,
+    checked: Checked<Asked> | undefined,
   ): Looked<Asked, Content> {
     if (asked.length === 1) {
-      const opened = this.open(asked[0]!, answers[0]!, opening);
+      const opened = this.open(asked[0]!, answers[0]!, opening, checked);
       if (opened === undefined) return { hits: NONE, missed: asked, stale: NONE };
       return { hits: [opened.content], missed: NONE, stale: opened.isStale ? asked : NONE };
     }
@@ -108,7 +114,7 @@ export class EntryReader {
     const missed: Asked[] = [];
     const stale: Asked[] = [];
     for (let index = 0; index < asked.length; index += 1) {
-      const opened = this.open(asked[index]!, answers[index]!, opening);
+      const opened = this.open(asked[index]!, answers[index]!, opening, checked);
       if (opened === undefined) missed.push(asked[index]!);
       else hits.push(opened.content);
       if (opened?.isStale === true) stale.push(asked[index]!);
@@ -116,10 +122,11 @@ export class EntryReader {
     return { hits, missed, stale };
   }
 
-  private open<Decoded, Content>(
-    lookup: Lookup,
+  private open<Asked extends Lookup, Decoded, Content>(
+    lookup: Asked,
     answer: ReadAnswer,
     opening: Opening<Decoded, Content>,
+    checked: Checked<Asked> | undefined,
   ): { readonly content: Content; readonly isStale: boolean } | undefined {
     const { filler, reporter } = this.options;
     const { entity, key } = lookup;
@@ -135,8 +142,10 @@ export class EntryReader {
       return this.miss(entity, key, "corrupt");
     }
     const { age } = served;
-    if (age === undefined) reporter.emit("hit", { entity, key });
-    else reporter.emit("staleHit", { entity, key, age });
+    if (age === undefined) {
+      reporter.emit("hit", { entity, key });
+      checked?.(lookup, served.payload);
+    } else reporter.emit("staleHit", { entity, key, age });
     return { content, isStale: age !== undefined };
   }
 
@@ -154,6 +163,13 @@ export class EntryReader {
         entity,
         why,
         `The store holds something under a key of ${entity} that is no entry of this cache. It is loaded and stored anew; see that nothing else writes under the namespace.`,
+        { key },
+      );
+    } else if (why === "unsigned") {
+      this.report(
+        entity,
+        why,
+        `The store holds an entry of ${entity} that is not signed with the entrySecret. It is loaded and stored anew; see that all processes have the same entrySecret, and that nobody else can write to the store.`,
         { key },
       );
     } else if (why === "collision") {

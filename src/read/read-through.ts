@@ -7,8 +7,9 @@ import type { BypassReason } from "../events";
 import { entryKey, type CachedQuery } from "../metadata/cached-query";
 import type { EntityModel } from "../metadata/entity-model";
 import type { CacheableRead } from "./cacheable-query";
+import type { ConsistencyMeter } from "./consistency-meter";
 import type { EntityLoader, Loaded, LoadOptions } from "./entity-loader";
-import type { EntryReader, Looked, Opening } from "./entry-reader";
+import type { Checked, EntryReader, Looked, Opening } from "./entry-reader";
 import type { ExplainedEntry } from "./explain";
 import { rowsByQuery, sorted, withIds } from "./multi-get";
 import { fillOf, membersOf, needsRowTags, textsOf, type KeyedQuery } from "./row-fill";
@@ -21,6 +22,7 @@ export interface ReadThroughOptions {
   readonly sharing: SharedLoadsOptions;
   readonly loader: EntityLoader;
   readonly codecOf: (model: EntityModel) => RowCodec;
+  readonly meter: ConsistencyMeter | undefined;
 }
 
 /** One call of a repository. */
@@ -55,7 +57,8 @@ export class ReadThrough {
   entities(call: ReadCall): Awaitable<ReadResult | BypassReason> {
     const { model, read } = call;
     const codec = this.options.codecOf(model);
-    const looked = this.look(model, read, codec);
+    const checked = this.checking((one) => this.loading(call, [one], false));
+    const looked = this.look(model, read, codec, checked);
     return after(looked, (found) => {
       if (found === undefined) return "store-unavailable";
       if (typeof found === "string") return found;
@@ -80,7 +83,8 @@ export class ReadThrough {
   /** Whether the query finds a row. It shares its entry with `findOne`, and makes no entity. */
   async exists(call: ReadCall): Promise<boolean | BypassReason> {
     const codec = this.options.codecOf(call.model);
-    const looked = await this.look(call.model, call.read, whetherAny(codec));
+    const checked = this.checking((one) => this.loading(call, [one], false));
+    const looked = await this.look(call.model, call.read, whetherAny(codec), checked);
     if (typeof looked === "string") return looked;
     if (looked === undefined) return "store-unavailable";
     if (looked.stale.length > 0) this.loads.renew(looked.stale, this.loading(call, looked.stale, false));
@@ -92,15 +96,16 @@ export class ReadThrough {
 
   /** The number of rows that the query finds. */
   async count({ manager, model, read, options }: ReadCall): Promise<number | BypassReason> {
-    const looked = await this.look(model, read, NUMBER);
-    if (typeof looked === "string") return looked;
-    if (looked === undefined) return "store-unavailable";
     const counting = (asked: readonly KeyedQuery[]): LoadPlan<Counted> => ({
       load: () => this.options.loader.count(manager, model, { find: options, members: asked.flatMap(membersOf) }),
       outcomesOf: ({ count, memberTags }) =>
         asked.map((one) => ({ ...one, fill: { payload: String(count), rowTags: memberTags, ttl: one.ttl } })),
       open: numberIn,
     });
+    const checked = this.checking((one) => counting([one]));
+    const looked = await this.look(model, read, NUMBER, checked);
+    if (typeof looked === "string") return looked;
+    if (looked === undefined) return "store-unavailable";
     if (looked.stale.length > 0) this.counts.renew(looked.stale, counting(looked.stale));
     const [hit] = looked.hits;
     if (hit !== undefined) return hit;
@@ -129,9 +134,16 @@ export class ReadThrough {
     model: EntityModel,
     read: CacheableRead,
     opening: Opening<Decoded, Content>,
+    checked: Checked<KeyedQuery> | undefined,
   ): Awaitable<Looked<KeyedQuery, Content> | undefined | "key-builder"> {
     const asked = this.keyed(model, read);
-    return asked === undefined ? "key-builder" : this.options.entries.look(asked, opening);
+    return asked === undefined ? "key-builder" : this.options.entries.look(asked, opening, checked);
+  }
+
+  /** Has some hits checked, if they are; by what loads them anew. */
+  private checking<Value>(planOf: (hit: KeyedQuery) => LoadPlan<Value>): Checked<KeyedQuery> | undefined {
+    const { meter } = this.options;
+    return meter && ((hit, payload) => meter.hit(hit, payload, () => planOf(hit)));
   }
 
   private async loadEntities(call: ReadCall, missed: readonly KeyedQuery[]): Promise<readonly ObjectLiteral[]> {

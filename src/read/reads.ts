@@ -12,6 +12,7 @@ import type { SqlAnalyzer } from "../sql/statement";
 import type { Store } from "../store/store";
 import type { History } from "../telemetry/history";
 import { cacheableQuery } from "./cacheable-query";
+import { ConsistencyMeter } from "./consistency-meter";
 import { CachedRepository, setReader } from "./cached-repository";
 import { EntityLoader } from "./entity-loader";
 import { EntryReader } from "./entry-reader";
@@ -29,6 +30,8 @@ import { StatementCache } from "./statement-cache";
 export interface ReadsOptions {
   readonly dataSource: DataSource;
   readonly store: Store;
+  /** The same without the copies of this process. */
+  readonly source: Store;
   readonly namespace: string;
   readonly analyzer: SqlAnalyzer;
   readonly codecOf: (model: EntityModel) => RowCodec;
@@ -56,6 +59,8 @@ export class Reads {
   private readonly entries: EntryReader;
   private readonly loader: EntityLoader;
   private readonly readThrough: ReadThrough;
+  /** Undefined: nothing is checked. */
+  private readonly meter: ConsistencyMeter | undefined;
   private readonly transparent: boolean;
   private readonly repositories = new Map<EntityModel, CachedRepository<ObjectLiteral>>();
 
@@ -70,7 +75,14 @@ export class Reads {
     this.sharing = { filler, transactions, guarded, joint, packing };
     this.transparent = options.options.transparent === true;
     this.loader = new EntityLoader(dataSource, this.transparent);
-    this.readThrough = new ReadThrough({ namespace, entries, sharing: this.sharing, loader: this.loader, codecOf });
+    this.meter = meterOf(options, entries);
+    const { sharing, loader, meter } = this;
+    this.readThrough = new ReadThrough({ namespace, entries, sharing, loader, codecOf, meter });
+  }
+
+  /** Waits for what goes on in the background. */
+  async close(): Promise<void> {
+    await this.meter?.close();
   }
 
   /** The one repository of an entity that reads through the cache. */
@@ -105,6 +117,7 @@ export class Reads {
       },
       entries: this.entries,
       sharing: this.sharing,
+      meter: this.meter,
       reporter,
       transparent,
       settings: defaultSettings(options),
@@ -174,4 +187,12 @@ export class Reads {
     });
     return reason ?? entries;
   }
+}
+
+function meterOf(options: ReadsOptions, entries: EntryReader): ConsistencyMeter | undefined {
+  const { source: store, transactions, packing, reporter, history } = options;
+  const { consistencyCheck } = options.options;
+  if (consistencyCheck === undefined) return undefined;
+  const report: EntryReader["report"] = (...fault) => entries.report(...fault);
+  return new ConsistencyMeter({ ...consistencyCheck, store, transactions, packing, reporter, report, history });
 }

@@ -6,6 +6,7 @@ import type { Tag } from "../core/tag";
 import type { BypassReason, CacheReporter, UnfilledReason } from "../events";
 import type { EntityModel } from "../metadata/entity-model";
 import type { EntitySettings } from "../metadata/entity-settings";
+import type { ConsistencyMeter } from "./consistency-meter";
 import type { EntryReader, Opening } from "./entry-reader";
 import type { Fill, Lookup } from "./filler";
 import { memberTags } from "./key-members";
@@ -19,6 +20,7 @@ export interface StatementCacheOptions {
   readonly context: StatementContext;
   readonly entries: EntryReader;
   readonly sharing: SharedLoadsOptions;
+  readonly meter: ConsistencyMeter | undefined;
   readonly reporter: CacheReporter;
   /** Whether SELECTs are cached of which nobody has said that they should be. */
   readonly transparent: boolean;
@@ -94,14 +96,16 @@ export class StatementCache implements SelectInterceptor {
   }
 
   private async serve(lookup: StatementLookup, runner: QueryRunner): Promise<readonly RawRow[] | BypassReason> {
-    const { entries, onPrimary } = this.options;
-    const looked = await entries.look([lookup], ROWS);
-    if (looked === undefined) return "store-unavailable";
+    const { entries, onPrimary, meter } = this.options;
     const planOn = (given?: QueryRunner): LoadPlan<Loaded> => ({
       load: () => onPrimary((primary) => load(primary, lookup), given),
       outcomesOf: (loaded) => [{ ...lookup, fill: fillOf(lookup, loaded) }],
       open: decodeResult,
     });
+    // Not on the caller's runner, as below.
+    const checked = meter && ((_: StatementLookup, payload: string) => meter.hit(lookup, payload, () => planOn()));
+    const looked = await entries.look([lookup], ROWS, checked);
+    if (looked === undefined) return "store-unavailable";
     const [hit] = looked.hits;
     if (hit !== undefined) {
       // Not on the caller's runner, which he may have released by then.

@@ -20,6 +20,13 @@ const MOST = 2000;
 /** No text of TypeORM's comes near these; others are not read further, so that none takes long. */
 const MOST_COLUMNS = 50;
 const DEEPEST = 50;
+/** Alternatives that one condition may have put together, over all of its ANDs; 2,000 of them with 100 ANDs behind are within. */
+const MOST_STEPS = 200_000;
+
+/** What is left of the work that one condition may take. */
+interface Budget {
+  steps: number;
+}
 
 /**
  * Reads a condition up to where its clause ends: whatever meets it meets one of the alternatives. Equalities, IN lists and
@@ -27,26 +34,29 @@ const DEEPEST = 50;
  * ANDs and ORs are clear.
  */
 export function conditions(reader: TokenReader): readonly Alternative[] | undefined {
-  return disjunction(reader, 0);
+  return disjunction(reader, 0, { steps: MOST_STEPS });
 }
 
-function disjunction(reader: TokenReader, depth: number): readonly Alternative[] | undefined {
+function disjunction(reader: TokenReader, depth: number, budget: Budget): readonly Alternative[] | undefined {
   const found: Alternative[] = [];
   do {
-    const some = conjunction(reader, depth);
+    const some = conjunction(reader, depth, budget);
     if (some === undefined || found.length + some.length > MOST) return undefined;
     found.push(...some);
   } while (reader.takeWord("or"));
   return found;
 }
 
-function conjunction(reader: TokenReader, depth: number): readonly Alternative[] | undefined {
+function conjunction(reader: TokenReader, depth: number, budget: Budget): readonly Alternative[] | undefined {
   let found: readonly Alternative[] = [EMPTY];
   do {
-    const some = predicate(reader, depth);
+    const some = predicate(reader, depth, budget);
     if (some === undefined || found.length * some.length > MOST) return undefined;
+    budget.steps -= found.length * some.length;
+    if (budget.steps < 0) return undefined;
     found = found.flatMap((left) => some.map((right) => both(left, right)));
-    if (found.some(({ equals, pairs }) => equals.size + pairs.length > MOST_COLUMNS)) return undefined;
+    if (found.some(({ equals, pairs, nulls }) => equals.size + pairs.length + nulls.length > MOST_COLUMNS))
+      return undefined;
   } while (reader.takeWord("and"));
   return found;
 }
@@ -61,17 +71,17 @@ function both(left: Alternative, right: Alternative): Alternative {
   };
 }
 
-function predicate(reader: TokenReader, depth: number): readonly Alternative[] | undefined {
+function predicate(reader: TokenReader, depth: number, budget: Budget): readonly Alternative[] | undefined {
   const start = reader.mark;
-  const found = understood(reader, depth);
+  const found = understood(reader, depth, budget);
   if (found !== undefined && atBoundary(reader)) return found;
   reader.back(start);
   return skipPredicate(reader) ? [INEXACT] : undefined;
 }
 
-function understood(reader: TokenReader, depth: number): readonly Alternative[] | undefined {
+function understood(reader: TokenReader, depth: number, budget: Budget): readonly Alternative[] | undefined {
   if (reader.takeSymbol("(")) {
-    const inner = depth < DEEPEST ? disjunction(reader, depth + 1) : undefined;
+    const inner = depth < DEEPEST ? disjunction(reader, depth + 1, budget) : undefined;
     return inner !== undefined && reader.takeSymbol(")") ? inner : undefined;
   }
   const column = columnIn(reader);

@@ -1,4 +1,5 @@
 import { conditions, type Alternative, type ColumnName } from "./conditions";
+import { groupBy } from "../core/group-by";
 import { TokenReader } from "./token-reader";
 import type { SqlToken } from "./tokenizer";
 
@@ -87,14 +88,18 @@ function pageShape(
   ];
   const limited = inner.limited || !reader.atEnd();
   if (!tokens.slice(reader.mark).every(isPartOfLimit)) return undefined;
+  const byOutput = groupBy(inner.items.keys(), (column) => inner.items.get(column)!.toLowerCase());
   const kept = new Set<ColumnName>();
   for (const name of used) {
-    const found = [...inner.items].filter(([, output]) => output.toLowerCase() === name);
-    if (found.length !== 1) return undefined;
-    kept.add(found[0]![0]);
+    const [column, ...others] = byOutput.get(name) ?? [];
+    if (column === undefined || others.length > 0) return undefined;
+    kept.add(column);
   }
   return { ...inner, plain: false, limited, kept };
 }
+
+/** MySQL joins 61 tables at most, SQLite 64. Each is compared with the others later. */
+const MOST_SOURCES = 100;
 
 const ALWAYS: readonly Alternative[] = [{ equals: new Map(), pairs: [], nulls: [], exact: true }];
 
@@ -105,6 +110,7 @@ interface Items {
 
 function itemsIn(reader: TokenReader): Items | undefined {
   const columns = new Map<ColumnName, string>();
+  const names = new Set<string>();
   let plain = true;
   do {
     const item = itemIn(reader);
@@ -113,8 +119,9 @@ function itemsIn(reader: TokenReader): Items | undefined {
       if (!skipTo(reader, FROM, true)) return undefined;
     } else {
       // The one that comes last would stand in the row under the name of both.
-      if ([...columns.values()].includes(item.name) || columns.has(item.column)) plain = false;
+      if (names.has(item.name) || columns.has(item.column)) plain = false;
       columns.set(item.column, item.name);
+      names.add(item.name);
     }
   } while (reader.takeSymbol(","));
   return reader.takeWord("from") ? { columns, plain } : undefined;
@@ -155,6 +162,7 @@ function sourcesIn(reader: TokenReader): readonly SelectSource[] | undefined {
       }
     }
     sources.push({ path, alias, join, on });
+    if (sources.length > MOST_SOURCES) return undefined;
     join = joinIn(reader);
   }
   const { token } = reader;

@@ -58,16 +58,16 @@ export const CHANGING_CALLS = words(
 );
 
 /** With this many arguments or fewer, these ask the clock for the missing one. */
-export const CLOCK_UNLESS_MORE: Readonly<Record<string, number>> = {
-  date: 0,
-  time: 0,
-  datetime: 0,
-  julianday: 0,
-  unixepoch: 0,
-  unix_timestamp: 0,
-  strftime: 1,
-  age: 1,
-};
+export const CLOCK_UNLESS_MORE: ReadonlyMap<string, number> = new Map([
+  ["date", 0],
+  ["time", 0],
+  ["datetime", 0],
+  ["julianday", 0],
+  ["unixepoch", 0],
+  ["unix_timestamp", 0],
+  ["strftime", 1],
+  ["age", 1],
+]);
 
 /** Texts that a database reads the clock for where a date is due. */
 export const CLOCK_TEXTS = words("now today tomorrow yesterday subsec subsecond");

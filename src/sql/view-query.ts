@@ -18,7 +18,11 @@ export interface ViewQuery {
 export const NOT_UNDERSTOOD = "is not understood";
 
 /** Reads the SQL of a view: rather too many tables, and rather unclear, than one table too few. */
-export function viewQuery(sql: string, dialect: Dialect, tokens = tokenize(sql, dialect)): ViewQuery {
+export function viewQuery(
+  sql: string,
+  dialect: Dialect,
+  tokens: readonly SqlToken[] | undefined = tokenize(sql, dialect),
+): ViewQuery {
   if (tokens === undefined) return { names: new Set(), relations: [], unclear: NOT_UNDERSTOOD, changing: undefined };
   const scanner = new RelationScanner(tokens, dialect);
   scanner.scan();
@@ -51,6 +55,9 @@ interface Definition {
 
 /** These are reserved everywhere, so that they can end a list of tables and be no name in it. */
 const ENDS = new Set(["where", "group", "having", "order", "limit", "union", "except", "intersect"]);
+
+/** No query that is meant nests so deep; each name of a table is looked for in every query around it. */
+const DEEPEST = 200;
 
 /** Walks over the tokens of a query and notes what stands where a table must. */
 class RelationScanner {
@@ -85,6 +92,7 @@ class RelationScanner {
   private symbol(text: string, top: Frame): void {
     this.at += 1;
     if (text === "(") {
+      if (this.frames.length > DEEPEST) return this.giveUp();
       // Either a query or a list of tables: its first word tells.
       this.push(top.due);
       top.due = false;
@@ -135,10 +143,14 @@ class RelationScanner {
     const token = this.tokens[begin];
     if (token === undefined || !mayName(token, this.dialect)) return false;
     let at = begin + 1;
-    if (this.symbolAt(at) === "(") while (at < this.tokens.length && this.symbolAt(at++) !== ")");
+    if (this.symbolAt(at) === "(") {
+      // Names and commas: what else stands here is no list of columns.
+      for (at += 1; this.symbolAt(at) === "," || this.isNameAt(at); at += 1);
+      if (this.symbolAt(at++) !== ")") return false;
+    }
     if (this.wordAt(at++) !== "as") return false;
     while (["not", "materialized"].includes(this.wordAt(at))) at += 1;
-    if (this.symbolAt(at) !== "(") return false;
+    if (this.symbolAt(at) !== "(" || this.frames.length > DEEPEST) return false;
     const defines = { name: token.text.toLowerCase(), recursive };
     this.push(false, defines);
     // Without RECURSIVE the name still means a table in its own query.
@@ -189,6 +201,11 @@ class RelationScanner {
     this.at = this.tokens.length;
   }
 
+  private isNameAt(at: number): boolean {
+    const token = this.tokens[at];
+    return token !== undefined && mayName(token, this.dialect);
+  }
+
   private wordAt(at: number): string {
     const token = this.tokens[at];
     return token?.kind === "word" ? token.text : "";
@@ -201,11 +218,13 @@ class RelationScanner {
 }
 
 function changingIn(tokens: readonly SqlToken[], dialect: Dialect): string | undefined {
-  const found = tokens.find((_, at) => isChanging(tokens, at, dialect));
+  const given = argumentsOf(tokens);
+  const found = tokens.find((_, at) => isChanging(tokens, at, dialect, given.get(at + 1)));
   return found === undefined ? undefined : found.kind === "string" ? `'${found.text}'` : found.text;
 }
 
-function isChanging(tokens: readonly SqlToken[], at: number, dialect: Dialect): boolean {
+/** @param given the number of arguments, if it is called */
+function isChanging(tokens: readonly SqlToken[], at: number, dialect: Dialect, given: number | undefined): boolean {
   const { kind, text } = tokens[at]!;
   const name = text.toLowerCase();
   if (kind === "string") return dialect !== "mysql" && CLOCK_TEXTS.has(name.trim());
@@ -214,22 +233,22 @@ function isChanging(tokens: readonly SqlToken[], at: number, dialect: Dialect): 
     // In PostgreSQL a table or column of this name has quotes.
     if (CHANGING_WORDS.has(name) || (dialect === "postgres" && name === "user")) return true;
   }
-  const given = argumentsAt(tokens, at + 1);
-  return given !== undefined && (CHANGING_CALLS.has(name) || given <= (CLOCK_UNLESS_MORE[name] ?? -1));
+  return given !== undefined && (CHANGING_CALLS.has(name) || given <= (CLOCK_UNLESS_MORE.get(name) ?? -1));
 }
 
-/** The number of arguments of a call whose parenthesis opens here; undefined if none does. */
-function argumentsAt(tokens: readonly SqlToken[], begin: number): number | undefined {
-  const isSymbol = (at: number, text: string) => tokens[at]?.kind === "symbol" && tokens[at]?.text === text;
-  if (!isSymbol(begin, "(")) return undefined;
-  if (isSymbol(begin + 1, ")")) return 0;
-  let commas = 0;
-  let depth = 0;
-  for (let at = begin; at < tokens.length; at += 1) {
-    if (isSymbol(at, "(")) depth += 1;
-    else if (isSymbol(at, ")")) depth -= 1;
-    else if (depth === 1 && isSymbol(at, ",")) commas += 1;
-    if (depth === 0) break;
-  }
-  return commas + 1;
+/** The number of arguments in each parenthesis, by where it opens; one that stays open has those that are there. */
+function argumentsOf(tokens: readonly SqlToken[]): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
+  const open: number[] = [];
+  tokens.forEach(({ kind, text }, at) => {
+    const around = open.at(-1);
+    if (kind !== "symbol") return;
+    if (text === "(") {
+      const next = tokens[at + 1];
+      found.set(at, next?.kind === "symbol" && next.text === ")" ? 0 : 1);
+      open.push(at);
+    } else if (text === ")") open.pop();
+    else if (text === "," && around !== undefined) found.set(around, found.get(around)! + 1);
+  });
+  return found;
 }

@@ -16,11 +16,11 @@ export function hitOf(
 }
 
 /** The answer for an entry of which some tag has changed, or is locked. */
-export function staleOf({ payload, rowTags, filledAt }: Entry): ReadAnswer {
+export function staleOf({ payload, rowTags, tokens, filledAt }: Entry): ReadAnswer {
   return {
     outcome: "miss",
     why: "stale",
     rowTags,
-    ...(filledAt === undefined ? {} : { last: { payload, filledAt } }),
+    ...(filledAt === undefined ? {} : { last: { payload, filledAt, tokens } }),
   };
 }

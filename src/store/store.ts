@@ -150,7 +150,7 @@ export interface CheckRequest {
 /**
  * hit: every tag present, unlocked and equal to the token in the entry. Misses say why:
  * absent (nothing there), stale (a tag has changed or is locked), corrupt (not an entry of ours), collision (an entry of
- * another query, so the key builder is not unique).
+ * another query, so the key builder is not unique), unsigned (somebody without the secret has made it or put it there).
  */
 export type ReadAnswer =
   | {
@@ -166,11 +166,11 @@ export type ReadAnswer =
     }
   | {
       readonly outcome: "miss";
-      readonly why: "absent" | "stale" | "corrupt" | "collision";
+      readonly why: "absent" | "stale" | "corrupt" | "collision" | "unsigned";
       /** The row tags of the entry that was found: a good guess of what the next fill will depend on. */
       readonly rowTags?: readonly Tag[];
-      /** What a stale entry that knows its age holds. */
-      readonly last?: { readonly payload: string; readonly filledAt: number };
+      /** What a stale entry that knows its age holds, under the tokens that its tags had. */
+      readonly last?: { readonly payload: string; readonly filledAt: number; readonly tokens: readonly Token[] };
     };
 
 /** One entry to store. */

@@ -16,6 +16,8 @@ const LINES: { readonly [Name in CacheEventName]: (event: CacheEvents[Name]) => 
     `heard ${operation} ${table}: invalidated ${tags.join(" ")}, by ${origin}`,
   gap: ({ reason, origin }) =>
     `heard: something may be missing (${reason})${origin === undefined ? "" : ` of ${origin}`}`,
+  checked: ({ entity, key, ...check }) =>
+    `check ${entity}: ${check.outcome}${check.outcome === "undecided" ? ` (${check.why})` : ""} ${key}`,
   rejected: ({ why }) => `heard: a message was ignored (${why})`,
   storeState: ({ state, cause }) => (cause === undefined ? `store: ${state}` : `store: ${state}: ${messageOf(cause)}`),
   storeError: ({ operation, error }) => `store: ${operation} failed: ${messageOf(error)}`,

@@ -11,11 +11,17 @@ export interface PastInvalidation {
 
 /** More than this, of each, and the oldest is forgotten. */
 const MOST = 10_000;
+/** Characters of names and causes, which come from other processes too. */
+const MOST_TEXT = 4_000_000;
 
 /** Remembers what this process has lately filled and invalidated, and what it heard of others, for explanations. */
 export class History {
   private readonly fills = new LRUCache<string, Date>({ max: MOST });
-  private readonly invalidations = new LRUCache<Tag, PastInvalidation>({ max: MOST });
+  private readonly invalidations = new LRUCache<Tag, PastInvalidation>({
+    max: MOST,
+    maxSize: MOST_TEXT,
+    sizeCalculation: ({ cause }, tag) => tag.length + cause.length + 1,
+  });
 
   constructor(reporter: CacheReporter) {
     reporter.on("fill", ({ key }) => this.fills.set(key, new Date()));

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import { encodeEntry } from "../../src/core/entry";
+import { EntrySignatures } from "../../src/core/entry-signature";
 import { MemoryStore } from "../../src/store/memory-store";
+import { SignedStore } from "../../src/store/signed-store";
 import type { StoreContext } from "../../src/store/store";
 import { describeStore } from "./store-contract";
 
@@ -25,6 +27,18 @@ describeStore("MemoryStore", {
       outlive: pass,
       tearDown: () => store.close(),
     };
+  },
+});
+
+describeStore("MemoryStore with signatures", {
+  losesData: false,
+  async setUp(context) {
+    const clock = handClock();
+    const signed = () => new SignedStore(new MemoryStore({ clock }), new EntrySignatures(["x".repeat(32)]));
+    const store = signed();
+    await store.open({ ...context, namespace: "db" }, []);
+    const pass = async (milliseconds: number) => clock.pass(milliseconds);
+    return { store, other: store, unopened: signed(), age: pass, outlive: pass, tearDown: () => store.close() };
   },
 });
 

@@ -39,8 +39,8 @@ export function describeReads(world: World): void {
       const tokens = await world.store.prepare([EPOCH, SKU, ROW], TAG_TTL);
       const value = encodeEntry({ query: "sku=A", rowTags: [ROW], tokens, payload: "p", filledAt: 1_700_000_000_000 });
       await world.store.fill([{ key: "k", group: "shop.product", value, ttl: TAG_TTL }]);
-      const last = { payload: "p", filledAt: 1_700_000_000_000 };
-      const hit = { outcome: "hit", rowTags: [ROW], ...last };
+      const last = { payload: "p", filledAt: 1_700_000_000_000, tokens };
+      const hit = { outcome: "hit", rowTags: [ROW], payload: "p", filledAt: last.filledAt };
       for (const guess of [{}, { rowTags: [ROW] }]) {
         const answer = await read(world.store, guess);
         expect(answer).toMatchObject(hit);

@@ -24,7 +24,11 @@ class Article {
   @Column("text") body!: string;
 }
 
-const lz4: Compressor = { name: "lz4", compress: compressSync, decompress: uncompressSync };
+const lz4: Compressor = {
+  name: "lz4",
+  compress: (bytes) => compressSync(bytes),
+  decompress: (bytes) => uncompressSync(bytes),
+};
 const LONG = "What happened, and what became of it — 世界. ".repeat(1000);
 const COMPRESSED: CacheOptions = { compression: { codec: lz4, above: 1000 } };
 

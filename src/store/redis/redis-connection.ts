@@ -8,6 +8,7 @@ import { ProbePauses } from "./probe-pauses";
 import { connectionOptions, handshakeLimit, type RedisClient, type RedisLike } from "./redis-client";
 import { RedisKeys, serverIdOf } from "./redis-keys";
 import { failed, isAnswer, isForbidden, isFull, isReplica, timedOut } from "./refusals";
+import { withoutValues } from "./without-values";
 
 /** What one call works with: a connection that is up, and the keys of the server at its other end. */
 export interface Session {
@@ -169,7 +170,7 @@ export class RedisConnection {
       "STORE_UNSUPPORTED",
       "This Redis server does not say who it is: INFO server has no run_id, or may not be called. Without it, entries " +
         "from before a restart or a failover could be served. Allow INFO, or use another store.",
-      { cause },
+      { cause: withoutValues(cause) },
     );
     this.report("down", unsupported);
     this.options.onUnsupported(unsupported);
@@ -197,8 +198,9 @@ export class RedisConnection {
   }
 
   /** Tells each change once. */
-  private report(state: "up" | "down", cause?: unknown): void {
+  private report(state: "up" | "down", error?: unknown): void {
     if (this.state === "closed") return;
+    const cause = withoutValues(error);
     if (state === "up") this.refusal = unavailable(undefined);
     else if (cause !== undefined) this.refusal = cause instanceof StoreError ? cause : unavailable(cause);
     if (this.state === state) return;

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "../../core/clock";
 import type { StoreListener } from "../store";
 import { ProbePauses, type PauseSettings } from "./probe-pauses";
 import { connectionOptions, handshakeLimit, type RedisClient, type RedisLike } from "./redis-client";
+import { withoutValues } from "./without-values";
 
 /** What a connection that hears needs to know; times in milliseconds. */
 export interface RedisSubscriberOptions {
@@ -55,7 +56,7 @@ export class RedisSubscriber {
     client.on("message", (_channel, text) => listener.message(text));
     client.on("close", () => this.lose());
     client.on("error", (error) => {
-      this.lastError = error;
+      this.lastError = withoutValues(error);
     });
     this.timer = setInterval(() => this.beat(), heartbeat).unref();
   }
@@ -72,7 +73,7 @@ export class RedisSubscriber {
     try {
       await this.client.subscribe(this.channel);
     } catch (error) {
-      this.lastError = error;
+      this.lastError = withoutValues(error);
       // A server that refuses is not asked again; one that went away is.
       if (!this.closed && error instanceof Error && error.message.includes("NOPERM")) this.listener.down(error);
       return;

@@ -1,4 +1,5 @@
 import { StoreError } from "../../errors";
+import { withoutValues } from "./without-values";
 
 /** Redis has no memory left. It answers all the same: what is there can be read, and removed. */
 export function isFull(error: unknown): boolean {
@@ -30,7 +31,8 @@ export function isForbidden(error: unknown): boolean {
 }
 
 /** The store did not get what it asked for. */
-export function failed(cause: unknown): StoreError {
+export function failed(error: unknown): StoreError {
+  const cause = withoutValues(error);
   return new StoreError("STORE_UNAVAILABLE", `Redis did not carry out a command: ${messageOf(cause)}`, { cause });
 }
 

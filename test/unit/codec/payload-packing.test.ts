@@ -4,8 +4,22 @@ import { compressSync, uncompressSync } from "lz4-napi";
 import * as zlib from "node:zlib";
 import { PayloadPacking, zstd, type Compressor } from "../../../src/codec/payload-packing";
 
-const lz4: Compressor = { name: "lz4", compress: compressSync, decompress: uncompressSync };
-const deflate: Compressor = { name: "deflate", compress: deflateRawSync, decompress: inflateRawSync };
+const lz4: Compressor = {
+  name: "lz4",
+  compress: (bytes) => compressSync(bytes),
+  decompress(bytes, most) {
+    if (bytes.readUInt32LE(0) > most) throw new RangeError("too large");
+    return uncompressSync(bytes);
+  },
+};
+const deflate: Compressor = {
+  name: "deflate",
+  compress: (bytes) => deflateRawSync(bytes),
+  decompress: (bytes, most) => inflateRawSync(bytes, { maxOutputLength: most }),
+};
+/** Looks at no limit. */
+const careless: Compressor = { ...deflate, decompress: (bytes) => inflateRawSync(bytes) };
+const MOST = 10_000_000;
 const hasZstd = "zstdCompressSync" in zlib;
 const CODECS = { lz4, deflate, ...(hasZstd ? { zstd: zstd() } : {}) };
 
@@ -16,7 +30,7 @@ const repeated = fc
 
 describe("a packed payload", () => {
   it.each(Object.entries(CODECS))("comes back as it was, with %s", (_, codec) => {
-    const packing = new PayloadPacking({ codec, above: 64 });
+    const packing = new PayloadPacking({ codec, above: 64, maxUnpackedBytes: MOST });
     fc.assert(
       fc.property(fc.oneof(json, repeated), (payload) => {
         // JSON escapes what UTF-8 cannot hold.
@@ -30,19 +44,29 @@ describe("a packed payload", () => {
 
   it("is smaller", () => {
     const payload = JSON.stringify(["A thing that one can buy, and what it is good for. ".repeat(100)]);
-    const packed = new PayloadPacking({ codec: lz4, above: 1024 }).pack(payload);
+    const packed = new PayloadPacking({ codec: lz4, above: 1024, maxUnpackedBytes: MOST }).pack(payload);
     expect(packed.length).toBeLessThan(payload.length / 10);
     expect(packed).toMatch(/^~lz4:[\w+/=]+$/);
   });
 
   it("is refused by whoever has another codec, or none, or if it is broken", () => {
-    const packing = new PayloadPacking({ codec: lz4, above: 0 });
+    const packing = new PayloadPacking({ codec: lz4, above: 0, maxUnpackedBytes: MOST });
     const packed = packing.pack(`["${"x".repeat(500)}"]`);
-    for (const other of [undefined, { codec: deflate, above: 0 }]) {
+    for (const other of [undefined, { codec: deflate, above: 0, maxUnpackedBytes: MOST }]) {
       expect(() => new PayloadPacking(other).unpack(packed)).toThrow("packed with lz4");
     }
     for (const broken of ["~", "~lz4", "~:", `~lz4:${packed.slice(-20)}`])
       expect(() => packing.unpack(broken)).toThrow();
+  });
+
+  it.each(Object.entries({ ...CODECS, careless }))("becomes no larger than may be, with %s", (_, codec) => {
+    const payload = `["${"x".repeat(2_000_000)}"]`;
+    const bomb = new PayloadPacking({ codec, above: 0, maxUnpackedBytes: MOST }).pack(payload);
+    expect(bomb.length).toBeLessThan(payload.length / 50);
+    const careful = new PayloadPacking({ codec, above: 0, maxUnpackedBytes: 1_000_000 });
+    expect(() => careful.unpack(bomb)).toThrow();
+    // What it would not unpack it does not pack.
+    expect(careful.pack(payload)).toBe(payload);
   });
 
   it("is left as it is by a codec that fails", () => {
@@ -53,7 +77,7 @@ describe("a packed payload", () => {
       },
     };
     const payload = `["${"x".repeat(500)}"]`;
-    expect(new PayloadPacking({ codec, above: 0 }).pack(payload)).toBe(payload);
+    expect(new PayloadPacking({ codec, above: 0, maxUnpackedBytes: MOST }).pack(payload)).toBe(payload);
   });
 
   it("of Zstandard needs a Node.js that has it", () => {
