@@ -77,7 +77,8 @@ export class CoherentCache {
       clock: systemClock,
       onHit: (mode) => reporter.emit("nearHit", { mode }),
     });
-    const store: Store = (this.store = near);
+    const store: Store = near;
+    this.store = store;
     const codecOf = (model: EntityModel) => this.codecs.get(model)!;
     const tagTtl = () => this.tagTtl;
     const packing = new PayloadPacking(resolved.compression);
@@ -110,12 +111,11 @@ export class CoherentCache {
       announce,
       announceLock,
     });
-    const onEntry = (entity: string, key: string) => reporter.emit("writeThrough", { entity, key });
     this.analyzer = new SqlAnalyzer(dialect);
     this.observer = new StatementObserver({
       schema: () => (this.closed ? undefined : this.schema),
       analyzer: this.analyzer,
-      sender: new LockedSender(this.protocol, { namespace, codecOf, packing, onEntry }, this.running),
+      sender: new LockedSender(this.protocol, { namespace, codecOf, packing, reporter }, this.running),
       running: this.running,
       isClosing: () => this.closing !== undefined,
     });

@@ -19,7 +19,7 @@ export interface WriteThroughOptions {
   readonly namespace: string;
   readonly codecOf: (model: EntityModel) => RowCodec;
   readonly packing: PayloadPacking;
-  readonly onEntry: (entity: string, key: string) => void;
+  readonly reporter: CacheReporter;
 }
 
 /** The rows of one entity as the database has them. */
@@ -91,7 +91,7 @@ function entryOf(
       ttl: lifetimeOf(model.settings.ttl, model.settings),
       lockedTags,
     };
-    options.onEntry(model.name, request.key);
+    options.reporter.emit("writeThrough", { entity: model.name, key: request.key });
     return request;
   } catch (error) {
     if (error instanceof UnencodableValue || error instanceof KeyBuilderError) return undefined;
