@@ -92,6 +92,7 @@ async function main(): Promise<EnduranceReport> {
     await ending?.();
     if (values.faults) await until(() => cache.stats().storeState === "up", 20_000);
     heap.push(collected());
+    process.stderr.write(`${((sample + 1) * operations) / SAMPLES} operations, heap ${heap.at(-1)} bytes\n`);
   }
   const { outages } = cache.stats();
   // One is under way when the cache is closed.
