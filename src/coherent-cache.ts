@@ -1,11 +1,4 @@
-import type {
-  DataSource,
-  EntitySubscriberInterface,
-  EntityTarget,
-  FindManyOptions,
-  FindOptionsWhere,
-  ObjectLiteral,
-} from "typeorm";
+import type { DataSource, EntityTarget, FindManyOptions, FindOptionsWhere, ObjectLiteral } from "typeorm";
 import { PayloadPacking } from "./codec/payload-packing";
 import { RowCodec } from "./codec/row-codec";
 import { systemClock } from "./core/clock";
@@ -59,7 +52,7 @@ export class CoherentCache {
   private readonly running = new RunningWrites();
   private readonly analyzer: SqlAnalyzer;
   private readonly observer: StatementObserver;
-  private readonly subscriber: EntitySubscriberInterface;
+  private readonly subscriber: CacheSubscriber;
   private readonly reads: Reads;
   private readonly undo: (() => void)[] = [];
   /** For `attachCache()` only. */
@@ -261,12 +254,7 @@ export class CoherentCache {
     this.opened = true;
     for (const model of schema.models) this.codecs.set(model, new RowCodec(dataSource, model));
     this.schema = schema;
-    dataSource.subscribers.push(this.subscriber);
-    this.undo.push(() => {
-      const at = dataSource.subscribers.indexOf(this.subscriber);
-      if (at >= 0) dataSource.subscribers.splice(at, 1);
-    });
-    this.undo.push(this.reads.attach(schema));
+    this.undo.push(this.subscriber.attach(dataSource), this.reads.attach(schema));
     await this.hub.listen();
   }
 

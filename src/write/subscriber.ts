@@ -1,4 +1,5 @@
 import type {
+  DataSource,
   EntityMetadata,
   EntitySubscriberInterface,
   InsertEvent,
@@ -26,6 +27,15 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     private readonly schema: () => Schema | undefined,
     private readonly journalOf: (runner: QueryRunner) => TransactionJournal | undefined,
   ) {}
+
+  /** @returns a function that takes it away again */
+  attach({ subscribers }: DataSource): () => void {
+    subscribers.push(this);
+    return () => {
+      const at = subscribers.indexOf(this);
+      if (at >= 0) subscribers.splice(at, 1);
+    };
+  }
 
   afterInsert(event: InsertEvent<ObjectLiteral>): void {
     this.add(event, idOf(event), "inserted");

@@ -6,6 +6,7 @@ import { storedEntry } from "../codec/stored-entry";
 import { barrierTag, epochTag, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import { KeyBuilderError } from "../errors";
+import type { CacheReporter } from "../events";
 import { cachedQuery, entryKey, isKeyValue, keyTag } from "../metadata/cached-query";
 import type { EntityModel, Key } from "../metadata/entity-model";
 import { lifetimeOf } from "../metadata/entity-settings";
