@@ -95,7 +95,7 @@ describe("logs, events and numbers", () => {
 
   it("do not tell the entry that a server refuses, which ioredis hangs on the error", async () => {
     // May write everything but entries.
-    const rules = "on nopass %R~* ~*:t:* ~*:g ~*:s &* +@all".split(" ");
+    const rules = "on nopass %R~* ~*:t:* ~*:g ~*:s ~*:n &* +@all".split(" ");
     await redis.call("ACL", "SETUSER", "app", ...rules);
     const { cache, store, said, patients } = await open(url, { redis: { username: "app", password: "any" } });
     await quarantineOver(store, ["patient"]);
