@@ -47,10 +47,16 @@ describe("the channel on Redis", () => {
     opened.push(() => cable.stop());
     const { store } = await openStore(clientOf(cable));
     const { heard, confirmed, listener } = hearing();
-    await store.listen(listener, HEARTBEAT);
+    const causes: unknown[] = [];
+    const down = (cause: unknown) => {
+      causes.push(cause);
+      listener.down();
+    };
+    await store.listen({ ...listener, down }, HEARTBEAT);
     await until(() => confirmed.length > 2);
     cable.freeze();
     await until(() => heard.join() === "up,down");
+    expect(causes).toMatchObject([{ code: "STORE_TIMEOUT", message: expect.stringContaining("channel.heartbeat") }]);
     const last = confirmed.at(-1)!;
     cable.thaw();
     await until(() => heard.join() === "up,down,up");

@@ -13,6 +13,7 @@ const HELP = `npm run torture -- [options]
   --protocol NAME        ${PROTOCOLS.join(", ")}
   --store NAME           ${STORES.join(", ")}; in memory there is one process, and nothing is broken
   --near                 with copies in each process, which are verified
+  --calm N               faults come so many times as seldom, so that more reads are hits
   --compare              all protocols, and the first one with copies and in memory as well, one after the other
   --typeorm-0.3
 `;
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     protocol: { type: "string", default: "coherent" },
     store: { type: "string", default: "redis" },
     near: { type: "boolean", default: false },
+    calm: { type: "string", default: "1" },
     compare: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
     "typeorm-0.3": { type: "boolean", default: false },
@@ -35,7 +37,7 @@ async function main(): Promise<void> {
   if (values.help) return void process.stdout.write(HELP);
   const reports: TortureReport[] = [];
   for (const subject of subjects()) {
-    const report = await torture({ ...subject, ...limits() });
+    const report = await torture({ ...subject, ...limits(), calm: positive("calm", values.calm) });
     process.stdout.write(`${describeReport(report)}\n\n`);
     reports.push(report);
   }

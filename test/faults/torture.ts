@@ -15,6 +15,8 @@ export interface TortureOptions {
   readonly store?: StoreName;
   /** Whether workers keep copies, which are verified. Default: they do not. */
   readonly near?: boolean;
+  /** How many times as rare faults are. Default: 1, at which most reads meet one. */
+  readonly calm?: number;
   /** At most. */
   readonly seconds: number;
   /** Asked several times a second; the run ends as soon as the answer is true. */
@@ -49,7 +51,7 @@ const EVERY = { evict: 25, kill: 900, flush: 3000, flushScripts: 1100, cut: 1900
  * @throws Error if the database is missing, or if a worker fails otherwise than by being killed
  */
 export async function torture(options: TortureOptions): Promise<TortureReport> {
-  const { protocol, seconds, store = "redis", near = false, isEnough = () => false } = options;
+  const { protocol, seconds, store = "redis", near = false, calm = 1, isEnough = () => false } = options;
   const database = databases().find(({ name }) => name === options.database);
   if (database === undefined) throw new Error(`There is no ${options.database} for this run.`);
   const build = buildWorker();
@@ -95,7 +97,7 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
     };
     const names = store === "memory" ? [] : (Object.keys(troubles) as (keyof typeof EVERY)[]);
     await Promise.all([
-      ...names.map((name) => every(EVERY[name], isOver, troubles[name])),
+      ...names.map((name) => every(EVERY[name] * calm, isOver, troubles[name])),
       every(200, isOver, async () => {
         over ||= supervisor.hasFailed() || performance.now() - start > seconds * 1000 || isEnough(report());
       }),

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../../core/clock";
+import { StoreError } from "../../errors";
 import type { StoreListener } from "../store";
 import { ProbePauses, type PauseSettings } from "./probe-pauses";
 import { connectionOptions, handshakeLimit, type RedisClient, type RedisLike } from "./redis-client";
@@ -92,6 +93,10 @@ export class RedisSubscriber {
     if (this.asked !== undefined) {
       if (now - this.asked < this.heartbeat) return;
       // The end of a connection to nowhere takes its time; that nothing comes in is known now.
+      this.lastError = new StoreError(
+        "STORE_TIMEOUT",
+        `The channel was silent for ${this.heartbeat} ms (option \`channel.heartbeat\`).`,
+      );
       this.lose();
       this.client.disconnect(true);
       return;
@@ -113,6 +118,9 @@ export class RedisSubscriber {
     if (!this.isUp || this.closed) return;
     this.isUp = false;
     this.pauses.lost();
-    this.listener.down(this.lastError);
+    this.listener.down(
+      this.lastError ?? new StoreError("STORE_UNAVAILABLE", "The connection to the channel has ended."),
+    );
+    this.lastError = undefined;
   }
 }
