@@ -4,15 +4,10 @@
  */
 export type Awaitable<Value> = Value | Promise<Value>;
 
-/** Goes on at once with what is there. */
-export function after<Value, Result>(
-  value: Awaitable<Value>,
-  next: (value: Value) => Awaitable<Result>,
-): Awaitable<Result> {
-  return isPromise(value) ? value.then(next) : next(value);
-}
-
-/** Whether it has to be waited for. Not asked of entities, which may have a `then` of their own. */
+/**
+ * Whether it has to be waited for. It must be a promise of our own: to look for a `then` in whatever else comes would take as long as all
+ * that is saved.
+ */
 export function isPromise<Value>(value: Awaitable<Value>): value is Promise<Value> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+  return value instanceof Promise;
 }

@@ -76,6 +76,8 @@ function headerOf(format: string, query: string, tokens: readonly Token[], rowTa
   return `${format}\n${query}\n${tokens.join(" ")}\n${rowTags.join(" ")}\n`;
 }
 
-function words(line: string): string[] {
-  return line === "" ? [] : line.split(" ");
+const NONE: readonly string[] = [];
+
+function words(line: string): readonly string[] {
+  return line === "" ? NONE : line.split(" ");
 }

@@ -245,7 +245,7 @@ export class NearStore implements Store {
     entries.put({
       key,
       query,
-      answer: { ...plain, kept: {} },
+      answer: { ...plain, isKept: true, decoded: undefined },
       tags,
       tokens,
       expires: this.options.clock.monotonic() + ttl,

@@ -156,7 +156,7 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
   }
 
   /** By key if that says it all, else by the statements that TypeORM makes of the call. */
-  private async serve<Found extends object | boolean | number, Result>(
+  private serve<Found extends object | boolean | number, Result>(
     method: string,
     kind: ReadKind,
     options: FindManyOptions<Entity>,
@@ -169,9 +169,9 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     if (plan === undefined) return this.statements(method, typeorm);
     if (typeof plan === "string") return this.past(method, plan, typeorm);
     const looked = look(plan.readThrough, plan.call);
-    // Each await is a turn that somebody else takes first.
-    const found = isPromise(looked) ? await looked : looked;
-    return typeof found === "string" ? this.past(method, found, typeorm) : resultOf(found);
+    const finish = (found: Found | BypassReason) =>
+      typeof found === "string" ? this.past(method, found, typeorm) : resultOf(found);
+    return isPromise(looked) ? looked.then(finish) : (Promise.resolve(finish(looked)));
   }
 
   /** TypeORM's own way, and nothing of it from the cache. */

@@ -1,4 +1,4 @@
-import { isPromise, type Awaitable } from "../core/awaitable";
+import type { Awaitable } from "../core/awaitable";
 import type { PayloadPacking } from "../codec/payload-packing";
 import type { CacheReporter, MissReason } from "../events";
 import type { CacheLogger } from "../options";
@@ -59,8 +59,9 @@ export class EntryReader {
     } catch (error) {
       return this.failed("read", error);
     }
-    if (!isPromise(answers)) return this.openAll(asked, answers, opening, checked);
-    return answers.then(
+    if (Array.isArray(answers)) return this.openAll(asked, answers as readonly ReadAnswer[], opening, checked);
+    // A store may have made its promise with something else than ours.
+    return Promise.resolve(answers).then(
       (found) => this.openAll(asked, found, opening, checked),
       (error: unknown) => this.failed("read", error),
     );
@@ -149,10 +150,10 @@ export class EntryReader {
     return { content, isStale: age !== undefined };
   }
 
-  private contentOf<Decoded, Content>({ payload, kept }: Served, opening: Opening<Decoded, Content>): Content {
-    if (kept?.decoded !== undefined) return opening.make(kept.decoded as Decoded);
-    const decoded = opening.decode(this.options.packing.unpack(payload));
-    if (kept !== undefined && opening.isReusable(decoded)) kept.decoded = decoded;
+  private contentOf<Decoded, Content>(served: Served, opening: Opening<Decoded, Content>): Content {
+    if (served.decoded !== undefined) return opening.make(served.decoded as Decoded);
+    const decoded = opening.decode(this.options.packing.unpack(served.payload));
+    if (served.isKept === true && opening.isReusable(decoded)) served.decoded = decoded;
     return opening.make(decoded);
   }
 
@@ -189,7 +190,8 @@ const NONE: readonly never[] = [];
 interface Served {
   readonly payload: string;
   readonly age?: number;
-  readonly kept?: { decoded?: unknown };
+  readonly isKept?: boolean;
+  decoded?: unknown;
 }
 
 /** What may be served of an answer, and its age if it is stale; see {@link CachedOptions.staleWhileRevalidate}. */

@@ -1,6 +1,6 @@
 import type { EntityManager, FindManyOptions, ObjectLiteral } from "typeorm";
 import { payloadOf, type RowCodec, type StoredRow } from "../codec/row-codec";
-import { after, type Awaitable } from "../core/awaitable";
+import { isPromise, type Awaitable } from "../core/awaitable";
 import type { Tag } from "../core/tag";
 import { KeyBuilderError } from "../errors";
 import type { BypassReason } from "../events";
@@ -59,15 +59,20 @@ export class ReadThrough {
     const codec = this.options.codecOf(model);
     const checked = this.checking((one) => this.loading(call, [one], false));
     const looked = this.look(model, read, codec, checked);
-    return after(looked, (found) => {
-      if (found === undefined) return "store-unavailable";
-      if (typeof found === "string") return found;
-      // The way of nearly every read, and therefore without a promise.
-      if (found.missed.length > 0 || found.stale.length > 0 || this.options.loader.hasLoadListeners(model)) {
-        return this.completed(call, found);
-      }
-      return shaped(call, flattened(found.hits));
-    });
+    return isPromise(looked) ? looked.then((found) => this.found(call, found)) : this.found(call, looked);
+  }
+
+  /** The way of nearly every read, and therefore without a promise where nothing has to be waited for. */
+  private found(
+    call: ReadCall,
+    looked: Looked<KeyedQuery, ReadResult> | "key-builder" | undefined,
+  ): Awaitable<ReadResult | BypassReason> {
+    if (looked === undefined) return "store-unavailable";
+    if (typeof looked === "string") return looked;
+    if (looked.missed.length > 0 || looked.stale.length > 0 || this.options.loader.hasLoadListeners(call.model)) {
+      return this.completed(call, looked);
+    }
+    return shaped(call, flattened(looked.hits));
   }
 
   /** Loads what was missed, and what is stale in the background. */

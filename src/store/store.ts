@@ -161,8 +161,9 @@ export type ReadAnswer =
       readonly tokens?: readonly Token[];
       /** If the entry knows: see core/entry.ts. */
       readonly filledAt?: number;
-      /** Of an answer that is kept: room for what its payload was decoded to, so that it is decoded once. */
-      readonly kept?: { decoded?: unknown };
+      /** The answer is kept, and has room for what its payload was decoded to, so that it is decoded once. */
+      readonly isKept?: boolean;
+      decoded?: unknown;
     }
   | {
       readonly outcome: "miss";
