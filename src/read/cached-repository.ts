@@ -171,7 +171,7 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     const looked = look(plan.readThrough, plan.call);
     const finish = (found: Found | BypassReason) =>
       typeof found === "string" ? this.past(method, found, typeorm) : resultOf(found);
-    return isPromise(looked) ? looked.then(finish) : (Promise.resolve(finish(looked)));
+    return isPromise(looked) ? looked.then(finish) : Promise.resolve(finish(looked));
   }
 
   /** TypeORM's own way, and nothing of it from the cache. */
