@@ -12,6 +12,7 @@ export const NAMES = {
   redisHit: "hit, RedisStore",
   verifyHit: "hit, near verify",
   trustHit: "hit, near trust",
+  trustHitOfFew: "hit, near trust, of 10 rows",
   memoryHit: "hit, MemoryStore",
   ownCache: "TypeORM's own ioredis cache",
   bentocache: "bentocache around findOneBy",

@@ -13,6 +13,9 @@ export interface Reading {
 /** What all contenders read. */
 export const ROW: Reading = { group: "a row of 200 B", shape: MIDDLING, by: "id" };
 
+/** So few that all of it is in the caches of the processor. */
+export const FEW_ROWS: Reading = { ...ROW, group: "one of 10 rows of 200 B", shape: { ...MIDDLING, rows: 10 } };
+
 /** What the main ones read besides. */
 export const LARGE_ROWS: readonly Reading[] = [
   { group: "a row of 2 KB", shape: { ...MIDDLING, text: 2000 }, by: "id" },

@@ -5,7 +5,7 @@ import { once, type LazyCase } from "./lazy-case";
 import { NAMES } from "./names";
 import { bentocache, cacheDedupe, ownCache } from "./peers";
 import { keysOfHits, mget, mgetDecoded } from "./raw-hits";
-import { LARGE_ROWS, LISTS, reader, ROW, type Reading } from "./reading";
+import { FEW_ROWS, LARGE_ROWS, LISTS, reader, ROW, type Reading } from "./reading";
 
 /** Every contender on one row of 200 B, and the main ones on larger rows and on lists. */
 export function readCases(places: Places): LazyCase[] {
@@ -53,6 +53,7 @@ function all(places: Places, reading: Reading): LazyCase[] {
     one(NAMES.mgetOfTags, async () => mget(places.client(), await keysOfHits(await verify(), reading))),
     one(NAMES.verifyHit, async () => (await verify()).read),
     one(NAMES.trustHit, async () => (await fullCache(places, "trust", reading)).read),
+    one(NAMES.trustHitOfFew, async () => (await fullCache(places, "trust", FEW_ROWS)).read),
     one(NAMES.bentocache, async () => bentocache(places, await plain(), reading)),
     one(NAMES.cacheDedupe, async () => cacheDedupe(places, await plain(), reading)),
     ...finds.map((name) =>
