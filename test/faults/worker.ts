@@ -14,7 +14,7 @@ import { writeSomething } from "./writes";
 /** Longer than any hiccup of a busy machine, short enough for several quarantines a run. */
 const LOCK_TTL = 1000;
 const STORE_TIMEOUT = 300;
-const MOST_AT_ONCE = 40;
+const MOST_AT_ONCE = 100;
 /** Milliseconds between two reports: what a killed writer has not reported is lost. */
 const REPORT_EVERY = 100;
 
