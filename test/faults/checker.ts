@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Committed, Row } from "./committed";
 import { POISON } from "./entities";
 import type { Lookup } from "./lookups";
@@ -15,7 +16,6 @@ export function wrong(
   before: Committed,
   after: Committed,
 ): string | undefined {
-  checkVersions(before, after);
   if (typeof result === "number") return wrongCount(lookup, result, before, after);
   return (
     firstOf(result, (row) => wrongRow(lookup, row, before)) ??
@@ -32,7 +32,7 @@ function wrongRow(lookup: Lookup, row: Row, before: Committed): string | undefin
   if (known === undefined) return isGone(row, before) ? `row ${row.id}: was deleted before` : undefined;
   if (row.version < known.version) return `row ${row.id}: version ${row.version}, but ${known.version} was committed`;
   // The same version with another content: two states were mixed.
-  const same = row.version > known.version || JSON.stringify(row) === JSON.stringify(known);
+  const same = row.version > known.version || isDeepStrictEqual(row, known);
   return same ? undefined : `row ${row.id}: not what version ${known.version} is`;
 }
 
@@ -82,11 +82,15 @@ function changes(before: Committed, after: Committed): number {
   return before.size - unchanged(before, after).length + inserted;
 }
 
-/** All of this rests on versions that only grow. */
-function checkVersions(before: Committed, after: Committed): void {
+/**
+ * All of this rests on versions that only grow.
+ *
+ * @throws Error if one did not
+ */
+export function checkVersions(before: Committed, after: Committed): void {
   for (const old of before.values()) {
     const row = after.get(old.id);
-    if (row === undefined || row.version > old.version || JSON.stringify(row) === JSON.stringify(old)) continue;
+    if (row === undefined || row.version > old.version || isDeepStrictEqual(row, old)) continue;
     throw new Error(`A write went back in versions: ${JSON.stringify(old)} became ${JSON.stringify(row)}.`);
   }
 }

@@ -2,7 +2,7 @@
 import "reflect-metadata";
 import { setImmediate } from "node:timers/promises";
 import { DataSource } from "typeorm";
-import { wrong } from "./checker";
+import { checkVersions, wrong } from "./checker";
 import { committedRows, rowOf, type Committed } from "./committed";
 import { CATEGORIES, HOT_ROWS, ITEMS } from "./entities";
 import { randomLookup } from "./lookups";
@@ -14,7 +14,7 @@ import { writeSomething } from "./writes";
 /** Longer than any hiccup of a busy machine, short enough for several quarantines a run. */
 const LOCK_TTL = 1000;
 const STORE_TIMEOUT = 300;
-const MOST_AT_ONCE = 100;
+const MOST_AT_ONCE = 40;
 /** Milliseconds between two reports: what a killed writer has not reported is lost. */
 const REPORT_EVERY = 100;
 
@@ -94,6 +94,7 @@ async function read(subject: Subject, plain: DataSource, counts: Counts, worker:
     // Only another protocol fails with its Redis.
     const found = await Promise.all(lookups.map((lookup) => subject.read(item, lookup).catch(() => undefined)));
     const after = await committedRows(plain, item);
+    checkVersions(before, after);
     for (const [at, lookup] of lookups.entries()) {
       const one = found[at];
       if (one === undefined) continue;
