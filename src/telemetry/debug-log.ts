@@ -1,4 +1,5 @@
 import { debuglog } from "node:util";
+import { messageOf } from "../core/message-of";
 import type { CacheEventName, CacheEvents, CacheReporter } from "../events";
 
 const LINES: { readonly [Name in CacheEventName]: (event: CacheEvents[Name]) => string } = {
@@ -37,8 +38,4 @@ export function logEvents(reporter: CacheReporter, log?: (line: string) => void)
   const follow = <Name extends CacheEventName>(name: Name) =>
     reporter.on(name, (event) => write((LINES[name] as (event: CacheEvents[Name]) => string)(event)));
   for (const name of Object.keys(LINES) as CacheEventName[]) follow(name);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

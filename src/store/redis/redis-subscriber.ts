@@ -3,6 +3,7 @@ import { StoreError } from "../../errors";
 import type { StoreListener } from "../store";
 import { ProbePauses, type PauseSettings } from "./probe-pauses";
 import { connectionOptions, handshakeLimit, type RedisClient, type RedisLike } from "./redis-client";
+import { isForbidden } from "./refusals";
 import { withoutValues } from "./without-values";
 
 /** What a connection that hears needs to know; times in milliseconds. */
@@ -76,7 +77,7 @@ export class RedisSubscriber {
     } catch (error) {
       this.lastError = withoutValues(error);
       // A server that refuses is not asked again; one that went away is.
-      if (!this.closed && error instanceof Error && error.message.includes("NOPERM")) this.listener.down(error);
+      if (!this.closed && isForbidden(error)) this.listener.down(error);
       return;
     } finally {
       clearTimeout(this.handshake);

@@ -1,3 +1,4 @@
+import { messageOf } from "../../core/message-of";
 import { StoreError } from "../../errors";
 import { withoutValues } from "./without-values";
 
@@ -39,8 +40,4 @@ export function failed(error: unknown): StoreError {
 /** The store was not answered. */
 export function timedOut(limit: number): StoreError {
   return new StoreError("STORE_TIMEOUT", `Redis did not answer within ${limit} ms (option \`storeTimeout\`).`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
