@@ -46,8 +46,23 @@ export interface ConnectionOptions {
  * Milliseconds that a new connection gets to become ready; a host that vanished after the TCP handshake never does. The few round trips
  * that it takes must fit in, and a new try be near when the host is back.
  */
-export function handshakeLimit(timeout: number): number {
+function handshakeLimit(timeout: number): number {
   return Math.max(1000, 8 * timeout);
+}
+
+/**
+ * Ends each new connection that does not become ready in time.
+ *
+ * @param timeout milliseconds that a call may take
+ * @returns a function to call when it is ready, or lost
+ */
+export function limitHandshakes(client: RedisClient, timeout: number): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  client.on("connect", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => client.disconnect(true), handshakeLimit(timeout)).unref();
+  });
+  return () => clearTimeout(timer);
 }
 
 /**

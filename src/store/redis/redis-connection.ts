@@ -5,7 +5,7 @@ import type { BreakerSettings } from "./breaker-options";
 import { CircuitBreaker } from "./circuit-breaker";
 import { Deadlines } from "./deadlines";
 import { ProbePauses } from "./probe-pauses";
-import { connectionOptions, handshakeLimit, type RedisClient, type RedisLike } from "./redis-client";
+import { connectionOptions, limitHandshakes, type RedisClient, type RedisLike } from "./redis-client";
 import { RedisKeys, serverIdOf } from "./redis-keys";
 import { failed, isAnswer, isForbidden, isFull, isReplica, timedOut } from "./refusals";
 import { withoutValues } from "./without-values";
@@ -51,7 +51,7 @@ export class RedisConnection {
   private state: "new" | "up" | "down" | "closed" = "new";
   /** What every call gets while the circuit is open: made once, since there may be many. */
   private refusal = unavailable(undefined);
-  private handshake: NodeJS.Timeout | undefined;
+  private readonly endHandshake: () => void;
   private readonly clock: Clock;
   private readonly deadlines: Deadlines;
   private readonly pauses: ProbePauses;
@@ -68,10 +68,7 @@ export class RedisConnection {
     const { timeout } = options.context;
     const client = source.duplicate(connectionOptions(timeout, () => this.pauses.next()));
     this.client = client;
-    client.on("connect", () => {
-      clearTimeout(this.handshake);
-      this.handshake = setTimeout(() => client.disconnect(true), handshakeLimit(timeout)).unref();
-    });
+    this.endHandshake = limitHandshakes(client, timeout);
     client.on("ready", () => void this.probe());
     client.on("close", () => this.lose());
     client.on("end", () => this.lose());
@@ -158,14 +155,14 @@ export class RedisConnection {
       if (!isOver()) this.refuse(error);
     });
     if (isOver() || info === undefined) return undefined;
-    clearTimeout(this.handshake);
+    this.endHandshake();
     const runId = /^run_id:(\S+)/m.exec(info)?.[1];
     if (runId === undefined) return this.refuse();
     return new RedisKeys(this.options.context.namespace, serverIdOf(runId));
   }
 
   private refuse(cause?: unknown): undefined {
-    clearTimeout(this.handshake);
+    this.endHandshake();
     const unsupported = new StoreError(
       "STORE_UNSUPPORTED",
       "This Redis server does not say who it is: INFO server has no run_id, or may not be called. Without it, entries " +
@@ -190,7 +187,7 @@ export class RedisConnection {
 
   /** @param cause undefined if the connection has ended by itself */
   private lose(cause?: unknown): void {
-    clearTimeout(this.handshake);
+    this.endHandshake();
     this.generation++;
     if (this.session !== undefined && cause === undefined) this.pauses.lost();
     this.session = undefined;

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "../../core/clock";
 import { StoreError } from "../../errors";
 import type { StoreListener } from "../store";
 import { ProbePauses, type PauseSettings } from "./probe-pauses";
-import { connectionOptions, handshakeLimit, type RedisClient, type RedisLike } from "./redis-client";
+import { connectionOptions, limitHandshakes, type RedisClient, type RedisLike } from "./redis-client";
 import { isForbidden } from "./refusals";
 import { withoutValues } from "./without-values";
 
@@ -28,7 +28,7 @@ export class RedisSubscriber {
   readonly first: Promise<void>;
   private readonly client: RedisClient;
   private readonly timer: NodeJS.Timeout;
-  private handshake: NodeJS.Timeout | undefined;
+  private readonly endHandshake: () => void;
   private isUp = false;
   private closed = false;
   private lastError: unknown;
@@ -50,10 +50,7 @@ export class RedisSubscriber {
     this.client = client;
     let settle = (): void => undefined;
     this.first = new Promise((resolve) => (settle = resolve));
-    client.on("connect", () => {
-      clearTimeout(this.handshake);
-      this.handshake = setTimeout(() => client.disconnect(true), handshakeLimit(timeout)).unref();
-    });
+    this.endHandshake = limitHandshakes(client, timeout);
     client.on("ready", () => void this.subscribe().then(settle));
     client.on("message", (_channel, text) => listener.message(text));
     client.on("close", () => this.lose());
@@ -66,7 +63,7 @@ export class RedisSubscriber {
   close(): void {
     this.closed = true;
     clearInterval(this.timer);
-    clearTimeout(this.handshake);
+    this.endHandshake();
     this.client.disconnect();
   }
 
@@ -80,7 +77,7 @@ export class RedisSubscriber {
       if (!this.closed && isForbidden(error)) this.listener.down(error);
       return;
     } finally {
-      clearTimeout(this.handshake);
+      this.endHandshake();
     }
     if (this.closed) return;
     this.isUp = true;
@@ -114,7 +111,7 @@ export class RedisSubscriber {
   }
 
   private lose(): void {
-    clearTimeout(this.handshake);
+    this.endHandshake();
     this.asked = undefined;
     if (!this.isUp || this.closed) return;
     this.isUp = false;
