@@ -57,7 +57,7 @@ const EVERY = {
   cut: 1900,
   partition: 8000,
   move: 400,
-  failOver: 12_000,
+  failOver: 5000,
 };
 
 /**
