@@ -143,7 +143,7 @@ async function redisPlace(): Promise<Place> {
 }
 
 async function clusterPlace(): Promise<Place> {
-  const cluster = await startCluster({ replicas: true });
+  const cluster = await startCluster({ replicas: true, nodeTimeout: 500 });
   const urls = cluster.nodes.map(({ url }) => url).join(" ");
   return { faults: new ClusterFaults(cluster), redisUrlOf: () => urls, stop: () => cluster.stop() };
 }
