@@ -121,12 +121,21 @@ function sqliteOptions(): DataSourceOptions {
   return { type: "better-sqlite3", database: ":memory:", entities: [Product], synchronize: true };
 }
 
-/** What a message costs the server beyond what it costs with nobody there, for each who listens. */
+/**
+ * What a message costs the server beyond what it costs with nobody there, for each who listens, while many send at once: what one listener
+ * gets in one turn of the server goes out as one.
+ */
 async function deliveryCost(url: string, client: Redis): Promise<number> {
   const text = "x".repeat(200);
+  const speakers = Array.from({ length: IN_FLIGHT }, () => new Redis(url));
   const publish = async () => {
     const begun = await serverTime(client);
-    for (let turn = 0; turn < ROWS; turn += 1) await client.publish("simulate", text);
+    let turn = 0;
+    await Promise.all(
+      speakers.map(async (one) => {
+        while (turn++ < ROWS) await one.publish("simulate", text);
+      }),
+    );
     return ((await serverTime(client)) - begun) / ROWS;
   };
   const alone = median([await publish(), await publish(), await publish()]);
@@ -141,7 +150,7 @@ async function deliveryCost(url: string, client: Redis): Promise<number> {
   const before = heard;
   const heardBy = median([await publish(), await publish(), await publish()]);
   await until(() => Promise.resolve(heard - before === 3 * SUBSCRIBERS * ROWS));
-  for (const one of listeners) one.disconnect();
+  for (const one of [...listeners, ...speakers]) one.disconnect();
   return (heardBy - alone) / SUBSCRIBERS;
 }
 
