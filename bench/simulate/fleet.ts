@@ -28,8 +28,6 @@ export interface FleetSettings {
 export interface FleetReport {
   /** Share of its time in which each node is at work. */
   readonly nodes: readonly number[];
-  /** Of the node that has the channel, with the messages that it hands out. */
-  readonly channel: number;
   readonly hitRatio: number;
   /** Share of the reads that a copy in the process answers. */
   readonly copies: number;
@@ -137,7 +135,7 @@ export function simulate(settings: FleetSettings, costs: Costs): FleetReport {
       else locked[table]![row]! += by;
     };
     const tell = () => {
-      if (settings.near === "trust") send(layout.channel, processes * costs.delivery, () => undefined);
+      if (settings.near === "trust") send(layout.anyChannel(), processes * costs.delivery, () => undefined);
     };
     sendAll(pieces(costs.lock), () => {
       change(1);
@@ -167,7 +165,6 @@ export function simulate(settings: FleetSettings, costs: Costs): FleetReport {
   const fromRedis = counts.reads - counts.copies;
   return {
     nodes: Array.from(busy, (time) => time / end),
-    channel: busy[layout.channel]! / end,
     hitRatio: (counts.hits + counts.copies) / counts.reads,
     copies: counts.copies / counts.reads,
     p50: at(0.5),
@@ -203,7 +200,7 @@ interface Part {
 class Layout {
   private readonly spread = Spread.overCluster();
   private readonly parts: readonly (readonly Part[])[];
-  readonly channel: number;
+  private readonly channels: readonly number[];
 
   constructor(
     private readonly nodes: number,
@@ -212,7 +209,12 @@ class Layout {
     this.parts = Array.from({ length: tables }, (_, table) =>
       this.spread.partsOf(groupOf(table)).map((name) => ({ name, node: this.nodeAt(this.spread.hashTagOf(name)) })),
     );
-    this.channel = this.nodeAt("*changes");
+    this.channels = this.spread.partsOf("*changes").map((part) => this.nodeAt(this.spread.hashTagOf(part)));
+  }
+
+  /** Of some process. */
+  anyChannel(): number {
+    return this.channels[Math.floor(Math.random() * this.channels.length)]!;
   }
 
   nodeOf(table: number, row: number): number {

@@ -33,8 +33,16 @@ export async function startCluster(
   const count = options.primaries ?? 3;
   const start = async () => {
     // The port that nodes talk over would be the other one and ten thousand, and there may be no such port.
-    const bus = ["--cluster-port", String(await freePort())];
-    return startRedis({ args: [...ENABLED, "--cluster-node-timeout", String(options.nodeTimeout ?? 1000), ...bus] });
+    for (let tries = 1; ; tries += 1) {
+      const bus = ["--cluster-port", String(await freePort())];
+      const args = [...ENABLED, "--cluster-node-timeout", String(options.nodeTimeout ?? 1000), ...bus];
+      try {
+        return await startRedis({ args });
+      } catch (error) {
+        // Somebody else was given the same port meanwhile.
+        if (tries === 5 || !/in use|bind/i.test(String(error))) throw error;
+      }
+    }
   };
   const primaries = await Promise.all(Array.from({ length: count }, start));
   const replicas = options.replicas === true ? await Promise.all(Array.from({ length: count }, start)) : [];

@@ -1,24 +1,39 @@
+import { groupBy } from "../../core/group-by";
 import { StoreError } from "../../errors";
 import type { ClusterConnection } from "./cluster-connection";
 import { RedisSubscriber, type RedisSubscriberOptions } from "./redis-subscriber";
 
+/** A channel, and the part whose node hears what is sent over it. */
+export interface PlacedChannel {
+  readonly channel: string;
+  readonly part: string;
+}
+
+/** What is heard at one node. */
+interface Ear {
+  readonly address: string;
+  readonly channels: readonly PlacedChannel[];
+  readonly subscriber: RedisSubscriber;
+  isUp: boolean;
+  confirmedAt: number;
+}
+
 /**
- * Hears a channel at the node that serves a part, to which everybody sends, and follows it. A cluster hands messages on from node to node
- * as well, but then an answered PING would not say that those which were sent before have come in.
+ * Hears channels, each at the node that serves its part, to which everybody sends, and follows them. A cluster hands messages on from node
+ * to node as well, but then an answered PING would not say that those which were sent before have come in.
  */
 export class ClusterSubscriber {
-  /** Resolves when the channel is heard for the first time. */
+  /** Resolves when all channels are heard for the first time. */
   readonly first: Promise<void>;
   private settle = (): void => undefined;
-  private current: { readonly address: string; readonly subscriber: RedisSubscriber } | undefined;
+  private ears: Ear[] = [];
   private isUp = false;
   private closed = false;
 
-  /** @param part the one whose node hears what is sent */
   constructor(
     private readonly cluster: ClusterConnection,
-    private readonly part: string,
-    private readonly options: RedisSubscriberOptions,
+    private readonly channels: readonly PlacedChannel[],
+    private readonly options: Omit<RedisSubscriberOptions, "channels">,
   ) {
     this.first = new Promise((resolve) => (this.settle = resolve));
     cluster.onFollowed(() => this.follow());
@@ -27,41 +42,74 @@ export class ClusterSubscriber {
 
   close(): void {
     this.closed = true;
-    this.current?.subscriber.close();
+    for (const { subscriber } of this.ears) subscriber.close();
   }
 
   private follow(): void {
-    const address = this.cluster.ownerOf(this.part);
-    if (this.closed || address === undefined || address === this.current?.address) return;
+    if (this.closed) return;
+    const byAddress = groupBy(this.channels, ({ part }) => this.cluster.ownerOf(part) ?? "");
+    const kept = this.ears.filter(({ address, channels }) => isSame(byAddress.get(address), channels));
+    if (kept.length === byAddress.size && kept.length === this.ears.length) return;
+    for (const ear of this.ears) if (!kept.includes(ear)) ear.subscriber.close();
+    const opened = Array.from(byAddress, ([address, channels]) =>
+      kept.some((ear) => ear.address === address) ? [] : (this.open(address, channels) ?? []),
+    ).flat();
+    this.ears = [...kept, ...opened];
+    this.down(new StoreError("STORE_UNAVAILABLE", "The channel is at another node of the cluster now."));
+    this.look();
+  }
+
+  private open(address: string, channels: readonly PlacedChannel[]): Ear | undefined {
     const source = this.cluster.sourceAt(address);
-    if (source === undefined) return;
-    this.current?.subscriber.close();
-    if (this.isUp) this.down(new StoreError("STORE_UNAVAILABLE", "The channel is at another node of the cluster now."));
+    if (source === undefined) return undefined;
     const { listener } = this.options;
-    const isCurrent = () => this.current?.subscriber === subscriber && !this.closed;
-    const subscriber: RedisSubscriber = new RedisSubscriber(source, {
+    const isCurrent = () => this.ears.includes(ear) && !this.closed;
+    const subscriber = new RedisSubscriber(source, {
       ...this.options,
+      channels: channels.map(({ channel }) => channel),
       listener: {
         message: (text) => isCurrent() && listener.message(text),
         up: () => {
-          if (!isCurrent()) return;
-          this.isUp = true;
-          listener.up();
+          ear.isUp = true;
+          this.look();
         },
-        down: (cause) => isCurrent() && this.down(cause),
-        // Meanwhile it may have become another node's, to which others send already.
-        confirmed: (at) =>
-          void this.cluster.isServedBy(this.part, address).then((isServed) => {
-            if (isServed && isCurrent() && this.isUp) listener.confirmed(at);
-          }),
+        down: (cause) => {
+          if (!isCurrent()) return;
+          ear.isUp = false;
+          ear.confirmedAt = -Infinity;
+          this.down(cause);
+        },
+        confirmed: (at) => void this.confirm(ear, at),
       },
     });
-    this.current = { address, subscriber };
-    void subscriber.first.then(this.settle);
+    const ear: Ear = { address, channels, subscriber, isUp: false, confirmedAt: -Infinity };
+    return ear;
+  }
+
+  /** Meanwhile a channel may have become another node's, to which others send already. */
+  private async confirm(ear: Ear, at: number): Promise<void> {
+    const served = await Promise.all(ear.channels.map(({ part }) => this.cluster.isServedBy(part, ear.address)));
+    if (!served.every(Boolean) || !this.ears.includes(ear) || this.closed) return;
+    ear.confirmedAt = at;
+    const confirmedAt = Math.min(...this.ears.map((one) => one.confirmedAt));
+    if (this.isUp && Number.isFinite(confirmedAt)) this.options.listener.confirmed(confirmedAt);
+  }
+
+  private look(): void {
+    const heard = this.ears.filter(({ isUp }) => isUp).flatMap(({ channels }) => channels);
+    if (this.isUp || heard.length < this.channels.length) return;
+    this.isUp = true;
+    this.options.listener.up();
+    this.settle();
   }
 
   private down(cause: unknown): void {
+    if (!this.isUp) return;
     this.isUp = false;
     this.options.listener.down(cause);
   }
+}
+
+function isSame(left: readonly PlacedChannel[] | undefined, right: readonly PlacedChannel[]): boolean {
+  return left?.length === right.length && left.every((one, at) => one === right[at]);
 }

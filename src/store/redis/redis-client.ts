@@ -20,7 +20,7 @@ export interface RedisClient extends RedisCommands {
   info(section: string): Promise<string>;
   cluster(subcommand: "COUNTKEYSINSLOT", slot: number): Promise<number>;
   cluster(subcommand: "GETKEYSINSLOT", slot: number, count: number): Promise<string[]>;
-  subscribe(channel: string): Promise<unknown>;
+  subscribe(...channels: string[]): Promise<unknown>;
   ping(): Promise<unknown>;
   quit(): Promise<unknown>;
   disconnect(reconnect?: boolean): void;

@@ -16,6 +16,7 @@ const FORMAT = "v1";
  * <namespace>:v1:<server id>:{<part>}:n          nothing, ever: what is asked for to see whether the server answers
  * <namespace>:v1:{<part>}:s                      the id of the server that served the part last
  * <namespace>:changes                            the channel of messages; no key, and the namespace as it is
+ * <namespace>:changes^<number>                   further channels, in a cluster
  * ```
  *
  * A part is a table, or in a cluster a part of it with a text that brings it into its slot: see spread.ts. The scripts count on it that a

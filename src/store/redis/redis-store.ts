@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { allStripes, stripeOf, type Stripe } from "../../core/stripe";
 import type { Tag } from "../../core/tag";
 import { createTokenSource, type Token, type TokenSource } from "../../core/token";
 import { CacheConfigError, CacheStateError, StoreError } from "../../errors";
@@ -15,7 +16,7 @@ import type {
   UnlockRequest,
 } from "../store";
 import { ClusterConnection } from "./cluster-connection";
-import { ClusterSubscriber } from "./cluster-subscriber";
+import { ClusterSubscriber, type PlacedChannel } from "./cluster-subscriber";
 import type { ClusterLike } from "./cluster-topology";
 import { breakerSettings, type BreakerOptions, type BreakerSettings } from "./breaker-options";
 import { ReadBatch } from "./read-batch";
@@ -42,8 +43,8 @@ export interface RedisStoreOptions {
 /** Milliseconds that the start may wait for the first connection, if a call may not take longer. */
 const PATIENCE_AT_START = 1000;
 
-/** Whose node hears what is sent over the channel of a cluster; no table has such a name. */
-const CHANNEL_PART = "*changes";
+/** Its parts are those whose nodes hear what is sent in a cluster; no table has such a name. */
+const CHANNELS = "*changes";
 
 /**
  * Keeps entries and tags in Redis (5 or later), where all processes that use the same database share them: on one server, or on a
@@ -81,6 +82,7 @@ export class RedisStore implements Store {
   /** The servers that this store was connected to. */
   private readonly seen = new Set<string>();
   private readonly messages: Messages;
+  private readonly ownStripe: Stripe;
 
   constructor(
     private readonly source: RedisLike | ClusterLike,
@@ -102,6 +104,7 @@ export class RedisStore implements Store {
     this.settings = { spread, lockTtl: 0, makesGuards: !isCluster(source) };
     this.messages = new Messages(isCluster(source) ? (message) => this.publish(message) : undefined);
     this.tokens = options.tokens ?? createTokenSource();
+    this.ownStripe = stripeOf(createTokenSource()(), spread.stripes);
     this.breaker = breakerSettings(options.breaker);
   }
 
@@ -211,10 +214,11 @@ export class RedisStore implements Store {
   async listen(listener: StoreListener, heartbeat: number): Promise<void> {
     this.opened();
     const { namespace, timeout } = this.context!;
-    const options = { channel: channelOf(namespace), listener, heartbeat, timeout, pauses: this.breaker };
+    const options = { listener, heartbeat, timeout, pauses: this.breaker };
+    const channel = channelOf(namespace);
     const subscriber = isCluster(this.source)
-      ? new ClusterSubscriber(this.connection as ClusterConnection, CHANNEL_PART, options)
-      : new RedisSubscriber(this.source, options);
+      ? new ClusterSubscriber(this.connection as ClusterConnection, this.channelsOf(channel), options)
+      : new RedisSubscriber(this.source, { ...options, channels: [channel] });
     this.subscribers.push(subscriber);
     const patience = new AbortController();
     const { signal } = patience;
@@ -238,19 +242,30 @@ export class RedisStore implements Store {
     const { spread } = this.settings;
     const lockTtl = milliseconds(context.lockTtl);
     if (isCluster(source)) {
-      const parts = [CHANNEL_PART, ...groups.flatMap((group) => spread.partsOf(group))];
+      const parts = [CHANNELS, ...groups].flatMap((group) => spread.partsOf(group));
       return new ClusterConnection(source, { context, breaker, spread, parts, lockTtl, ...start });
     }
     const takingOver = (session: ServerSession) => takeOver(session, groups, this.seen, lockTtl);
     return new RedisConnection(source, { context, breaker, spread, takeOver: takingOver, nowhere: () => "", ...start });
   }
 
+  /**
+   * In a cluster each store sends over one of several channels, by chance, and hears them all: to tell a thousand processes of each write
+   * would be too much for one node.
+   */
   private publish(message: string): Promise<unknown> {
-    return this.opened().call(
-      ({ client, keys }) =>
-        runScript(client, scripts().invalidate, [keys.guard(CHANNEL_PART)], [keys.channel, message, "0"]),
-      true,
-    );
+    const part = CHANNELS + this.ownStripe;
+    return this.opened().call(({ client, keys }) => {
+      const channel = keys.channel + this.ownStripe;
+      return runScript(client, scripts().invalidate, [keys.guard(part)], [channel, message, "0"]);
+    }, true);
+  }
+
+  /** Where each is heard. Programs that are no part of this send over the one whose name they know. */
+  private channelsOf(channel: string): PlacedChannel[] {
+    const { spread } = this.settings;
+    const own = allStripes(spread.stripes).map((stripe) => ({ channel: channel + stripe, part: CHANNELS + stripe }));
+    return [{ channel, part: own[0]!.part }, ...own];
   }
 
   private opened(): RedisConnection | ClusterConnection {
