@@ -2,7 +2,8 @@ import Redis from "ioredis";
 import { freePort, type RedisServer, startRedis, until } from "./redis-server";
 
 const SLOTS = 16_384;
-const ENABLED = ["--cluster-enabled", "yes"];
+// A node that has met no other does not know its own address.
+const ENABLED = ["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"];
 
 /** A Redis Cluster of one test. */
 export interface RedisCluster {
