@@ -15,10 +15,13 @@ const project = (displayName, folders, more) => ({
   ...more,
 });
 
-const publicName = { "^typeorm-coherent$": "<rootDir>/src/index.ts" };
+const publicName = {
+  "^typeorm-coherent$": "<rootDir>/src/index.ts",
+  "^typeorm-coherent/nest$": "<rootDir>/src/nest/index.ts",
+};
 
 const onEveryDatabase = (displayName, moduleNameMapper) =>
-  project(displayName, ["integration", "faults", "types"], {
+  project(displayName, ["integration", "faults", "types", "nest"], {
     moduleNameMapper: { ...publicName, ...moduleNameMapper },
     globalSetup: "<rootDir>/test/support/setup-databases.mjs",
     globalTeardown: "<rootDir>/test/support/teardown-databases.mjs",
