@@ -1,18 +1,24 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import type { INestApplication } from "@nestjs/common";
 import { Redis } from "ioredis";
 import request from "supertest";
 import { RedisStore, type CacheStats } from "typeorm-coherent";
 import { CoherentCacheModule } from "typeorm-coherent/nest";
+import { typeormLine } from "../support/databases";
 import { startRedis, until, type RedisServer } from "../support/redis-server";
 import { shop, type Imports } from "./shop/start";
 
-let app: INestApplication;
+const root = join(__dirname, "..", "..");
+
+let app: INestApplication | undefined;
 let server: ReturnType<INestApplication["getHttpServer"]>;
 const open = async (caches: Imports) => {
-  app = await shop(caches);
-  server = app.getHttpServer();
+  const started = await shop(caches);
+  server = started.getHttpServer();
+  app = started;
 };
-afterEach(() => app.close());
+afterEach(() => app?.close());
 
 const audit = () => CoherentCacheModule.forRoot({ dataSource: "audit" });
 
@@ -110,8 +116,21 @@ describe("a shop with its cache in Redis", () => {
     const client = new Redis(redis.url);
     const connections = async () => ((await client.client("LIST")) as string).trim().split("\n").length;
     await until(async () => (await connections()) === 5); // Two data sources, with a connection and a subscriber each.
-    await app.close();
+    await app?.close();
     await until(async () => (await connections()) === 1);
     client.disconnect();
   });
 });
+
+// Elsewhere "typeorm" is another line only for what is required, and this package imports it.
+if (typeormLine === "1") {
+  it("runs on @nestjs/typeorm 12, whose ES modules jest cannot require", () => {
+    const script = ["scripts/run-ts.cjs", "test/nest/on-nestjs-typeorm-12.ts"];
+    const { stdout, stderr } = spawnSync(process.execPath, script, { cwd: root, encoding: "utf8" });
+    expect(stderr).not.toMatch(/Error/);
+    const { module, hits, ...seen } = JSON.parse(stdout) as { module: string; hits: number };
+    expect(module).toContain("nestjs-typeorm-12");
+    expect(seen).toEqual({ prices: [5, 5, 5, 6, 6, 6], sameTokens: true, health: 200, open: false });
+    expect(hits).toBeGreaterThan(3);
+  });
+}
