@@ -22,7 +22,6 @@ export type CacheOptionsSource =
  * TypeOrmModule.forRootAsync({
  *   useFactory: () => ({ type: "postgres", url: process.env.PG_URL, autoLoadEntities: true, migrationsRun: true }),
  *   dataSourceFactory: cachedDataSource({ store: new RedisStore(new Redis(url, { lazyConnect: true })) }),
- *   toRetry: (error) => !(error instanceof CacheConfigError), // Trying again does not mend an option.
  * });
  */
 export function cachedDataSource(

@@ -154,6 +154,12 @@ describe("a cache that comes with its data source", () => {
     expect(await hitsOf(running)).toBeGreaterThan(0);
   });
 
+  it("fails at once over its options, if TypeOrmModule is told not to try again", async () => {
+    const toRetry = (error: unknown) => !(error instanceof CacheConfigError);
+    const wrong = early({ consistency: "eventual" as "strict" }, { toRetry, retryDelay: 60_000 });
+    await expect(open([await wrong])).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+  });
+
   it("says so if there are options for another", async () => {
     const both = [await early({}), CoherentCacheModule.forRoot({ consistency: "strict" })];
     await expect(open(both)).rejects.toMatchObject({
@@ -300,6 +306,15 @@ describe("wrong use", () => {
         CoherentCacheModule.forFeature([Product], "audit"),
       ],
       { code: "NOT_CACHED" },
+    ],
+    [
+      "repositories before the data source is initialised",
+      async () => [
+        TypeOrmModule.forRoot({ ...(await options()), manualInitialization: true }),
+        CoherentCacheModule.forRoot(),
+        CoherentCacheModule.forFeature([Product]),
+      ],
+      { code: "NOT_INITIALIZED", message: expect.stringContaining("initialize()") },
     ],
     [
       "two caches for one data source",
