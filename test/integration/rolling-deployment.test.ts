@@ -63,7 +63,7 @@ describe("two versions of an app on one database", () => {
     expect(next.stats()).toMatchObject({ fills: 0, hits: 0 });
 
     // What the new version writes reaches the old one, and then the version that stores.
-    const { id } = (await old.repository(Product).findOneByOrFail({ sku: "A" }));
+    const { id } = await old.repository(Product).findOneByOrFail({ sku: "A" });
     await old.repository(Product).findOneBy({ id });
     await next.repository(Product).save({ id, sku: "B" });
     expect((await old.repository(Product).findOneBy({ id }))?.sku).toBe("B");
