@@ -44,6 +44,6 @@ module.exports = {
       // Minutes of waiting, in which TypeORM has no part.
       testPathIgnorePatterns: ["/node_modules/", "/faults/near-torture"],
     },
-    project("package", ["package"], {}),
+    project("package", ["package"], { globalSetup: "<rootDir>/test/support/setup-redis.mjs" }),
   ],
 };

@@ -24,7 +24,7 @@ export function getCacheToken(dataSource: string = DEFAULT_DATA_SOURCE): Injecti
  * @param dataSource its name, as TypeOrmModule knows it
  * @throws CacheConfigError `CONFIG_INVALID` if `entity` is none, as in a circle of imports
  * @example
- * const service = new ModuleMocker().with(getCachedRepositoryToken(Product), fake);
+ * Test.createTestingModule({ providers: [ProductService, { provide: getCachedRepositoryToken(Product), useValue: fake }] });
  */
 export function getCachedRepositoryToken(
   entity: EntityTarget<ObjectLiteral>,

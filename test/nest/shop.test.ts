@@ -120,17 +120,16 @@ describe("a shop with its cache in Redis", () => {
     await until(async () => (await connections()) === 1);
     client.disconnect();
   });
-});
 
-// Elsewhere "typeorm" is another line only for what is required, and this package imports it.
-if (typeormLine === "1") {
-  it("runs on @nestjs/typeorm 12, whose ES modules jest cannot require", () => {
-    const script = ["scripts/run-ts.cjs", "test/nest/on-nestjs-typeorm-12.ts"];
-    const { stdout, stderr } = spawnSync(process.execPath, script, { cwd: root, encoding: "utf8" });
-    expect(stderr).not.toMatch(/Error/);
-    const { module, hits, ...seen } = JSON.parse(stdout) as { module: string; hits: number };
-    expect(module).toContain("nestjs-typeorm-12");
-    expect(seen).toEqual({ prices: [5, 5, 5, 6, 6, 6], sameTokens: true, health: 200, open: false });
-    expect(hits).toBeGreaterThan(3);
-  });
-}
+  // Elsewhere "typeorm" is another line only for what is required, and this package imports it.
+  if (typeormLine === "1") {
+    it("runs on @nestjs/typeorm 12, whose ES modules jest cannot require", () => {
+      const script = ["scripts/run-ts.cjs", "test/nest/on-nestjs-typeorm-12.ts", redis.url];
+      const { stdout, stderr } = spawnSync(process.execPath, script, { cwd: root, encoding: "utf8" });
+      expect(stderr).not.toMatch(/Error/);
+      const { module, ...seen } = JSON.parse(stdout) as { module: string };
+      expect(module).toContain("nestjs-typeorm-12");
+      expect(seen).toEqual({ prices: [5, 5, 5, 6, 6, 6], sameTokens: true, health: 200, open: false });
+    });
+  }
+});
