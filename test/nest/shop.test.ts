@@ -125,8 +125,12 @@ describe("a shop with its cache in Redis", () => {
   if (typeormLine === "1") {
     it("runs on @nestjs/typeorm 12, whose ES modules jest cannot require", () => {
       const script = ["scripts/run-ts.cjs", "test/nest/on-nestjs-typeorm-12.ts", redis.url];
-      const { stdout, stderr } = spawnSync(process.execPath, script, { cwd: root, encoding: "utf8" });
-      expect(stderr).not.toMatch(/Error/);
+      const { status, stdout, stderr } = spawnSync(process.execPath, script, {
+        cwd: root,
+        encoding: "utf8",
+        timeout: 20_000, // What it leaves open would keep it.
+      });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: expect.not.stringMatching(/Error/) });
       const { module, ...seen } = JSON.parse(stdout) as { module: string };
       expect(module).toContain("nestjs-typeorm-12");
       expect(seen).toEqual({ prices: [5, 5, 5, 6, 6, 6], sameTokens: true, health: 200, open: false });
