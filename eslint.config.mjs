@@ -29,12 +29,16 @@ const LAYERS = {
   write: { imports: ["core", ...LOWER], packages: ["typeorm"] },
   "coherent-cache": { file: true, imports: EVERYTHING, packages: ["typeorm"] },
   "attach-cache": { file: true, imports: [...EVERYTHING, "coherent-cache"], packages: ["typeorm"] },
-  nest: { imports: [...EVERYTHING, "coherent-cache", "attach-cache"], packages: ["typeorm"] },
+  nest: { imports: [...EVERYTHING, "coherent-cache", "attach-cache"], packages: ["typeorm", "@nestjs"] },
   index: { file: true, imports: [...EVERYTHING, "coherent-cache", "attach-cache"] },
 };
 
 /** Packages that only some layers know: ioredis by its types alone, since the client is the user's. */
-const GUARDED = { typeorm: { allowTypeImports: false }, ioredis: { allowTypeImports: true } };
+const GUARDED = {
+  typeorm: { allowTypeImports: false },
+  ioredis: { allowTypeImports: true },
+  "@nestjs": { allowTypeImports: false },
+};
 
 const unlisted = readdirSync("src")
   .map((entry) => parse(entry).name)

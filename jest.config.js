@@ -15,10 +15,13 @@ const project = (displayName, folders, more) => ({
   ...more,
 });
 
-const publicName = { "^typeorm-coherent$": "<rootDir>/src/index.ts" };
+const publicName = {
+  "^typeorm-coherent$": "<rootDir>/src/index.ts",
+  "^typeorm-coherent/nest$": "<rootDir>/src/nest/index.ts",
+};
 
 const onEveryDatabase = (displayName, moduleNameMapper) =>
-  project(displayName, ["integration", "faults", "types"], {
+  project(displayName, ["integration", "faults", "types", "nest"], {
     moduleNameMapper: { ...publicName, ...moduleNameMapper },
     globalSetup: "<rootDir>/test/support/setup-databases.mjs",
     globalTeardown: "<rootDir>/test/support/teardown-databases.mjs",
@@ -41,6 +44,6 @@ module.exports = {
       // Minutes of waiting, in which TypeORM has no part.
       testPathIgnorePatterns: ["/node_modules/", "/faults/near-torture"],
     },
-    project("package", ["package"], {}),
+    project("package", ["package"], { globalSetup: "<rootDir>/test/support/setup-redis.mjs" }),
   ],
 };
