@@ -28,7 +28,8 @@ const onEveryDatabase = (displayName, moduleNameMapper) =>
   });
 
 module.exports = {
-  maxWorkers: 2,
+  // Half of the time of most files is waiting: one more than two cores can run at once keeps them busy.
+  maxWorkers: 3,
   // What earlier files have left behind makes later ones slow: a worker that has grown is replaced.
   workerIdleMemoryLimit: "500MB",
   testTimeout: 30_000,
