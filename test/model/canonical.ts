@@ -1,6 +1,6 @@
 import { Irrelevant, isOld } from "./irrelevant";
 import type { Scenario } from "./scenario";
-import { CURRENT, DEAD, FRESH, isToken, type Layout, type State, Writer } from "./state";
+import { CURRENT, DEAD, FRESH, isToken, type Layout, promiserOf, type State, Writer } from "./state";
 
 /**
  * - names: only tokens are named anew, without which there would be no end of states
@@ -56,9 +56,10 @@ export class Canonical {
       const current = state[at.tag(tag)]!;
       if (!isToken(current)) continue;
       if (current === CURRENT) continue;
+      const name = this.isPromised(state, current) ? current : CURRENT;
       // What was CURRENT for this tag is not any more; FRESH - 1 keeps it apart until it is numbered.
       const rename = (cell: number): void => {
-        if (state[cell] === current) state[cell] = CURRENT;
+        if (state[cell] === current) state[cell] = name;
         else if (state[cell] === CURRENT) state[cell] = FRESH - 1;
       };
       rename(at.tag(tag));
@@ -126,10 +127,18 @@ export class Canonical {
 
   private name(state: State, cell: number, isCurrent: boolean): void {
     const token = state[cell]!;
-    if (!isOld(token, isCurrent)) return;
+    if (!isOld(token, isCurrent) || this.isPromised(state, token)) return;
     let known = this.names.indexOf(token);
     if (known < 0) known = this.names.push(token) - 1;
     state[cell] = CURRENT + 1 + known;
+  }
+
+  /** Some tag or entry may get it still. Only "names" knows of that; see {@link WriteSpec.through}. */
+  private isPromised(state: State, token: number): boolean {
+    const writer = promiserOf(token);
+    if (writer === undefined || this.scenario.rules.tokens === "counter") return false;
+    const stands = state[this.at.writer(writer)];
+    return stands !== Writer.IDLE && stands !== Writer.GONE;
   }
 
   /** Where a writer keeps a token of this tag. */

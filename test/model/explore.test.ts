@@ -5,6 +5,8 @@ import type { Scenario } from "./scenario";
 import * as world from "./scenarios";
 import { CALM, FEW } from "./scenarios";
 
+const LOSSES = { ...CALM, crashes: 1, evictions: 1 };
+
 const SMALL: readonly Scenario[] = [
   world.invalidated(2),
   world.writtenThrough(2),
@@ -56,6 +58,21 @@ const LARGE: readonly Scenario[] = [
   world.join(2, "any order", "at once", FEW),
 ];
 
+/** Tokens that are known before their tags have them: nothing but their names is dropped from states. */
+const SPREAD: readonly Scenario[] = [
+  world.twoParts(0, "its like", CALM),
+  world.twoParts(0, "the row", LOSSES),
+  world.twoParts(1, "the row", CALM),
+  world.twoParts(0, "all rows", LOSSES),
+];
+
+const LARGE_SPREAD: readonly Scenario[] = [
+  world.twoParts(0, "its like", LOSSES),
+  world.twoParts(1, "its like", CALM),
+  world.twoParts(1, "the row", LOSSES),
+  world.twoParts(1, "all rows", LOSSES),
+];
+
 const isFull = process.env["MODEL"] === "full";
 
 describe("no interleaving breaks the promise", () => {
@@ -64,6 +81,16 @@ describe("no interleaving breaks the promise", () => {
     "$name",
     (scenario) => {
       const result = explore(scenario);
+      report(`${scenario.name}, readers: ${scenario.readers}`, result);
+      total += result.states.length;
+      expect(result.violation).toBeUndefined();
+    },
+    isFull ? 3_600_000 : 120_000,
+  );
+  it.each(isFull ? LARGE_SPREAD : SPREAD)(
+    "$name, with another write",
+    (scenario) => {
+      const result = explore(scenario, "names");
       report(`${scenario.name}, readers: ${scenario.readers}`, result);
       total += result.states.length;
       expect(result.violation).toBeUndefined();

@@ -5,6 +5,10 @@ import type { Layout, State } from "./state";
 /** What UNLOCK writes: an entry with these tokens and rows, allowed under these locked tags. */
 export interface Through {
   readonly entry: number;
+  /** The entry depends on locked tags of other groups too, and this token is given to all of them. */
+  readonly promised?: number;
+  /** It lies in another group, which stores it. */
+  readonly isElsewhere?: boolean;
   readonly locked: readonly number[];
   /** A tag that must have this token still. */
   readonly watched?: { readonly tag: number; readonly token: number };
@@ -92,12 +96,15 @@ export class RedisModel {
         locked.every((tag) => owned.has(tag)) &&
         (watched === undefined || (!tags.includes(watched.tag) && state[at.tag(watched.tag)] === watched.token)),
     );
-    for (const { entry, put } of written) this.write(state, entry, put);
+    for (const { entry, put, isElsewhere } of written) if (isElsewhere !== true) this.write(state, entry, put);
     for (const tag of free) {
       const under = written.filter(({ locked }) => locked.includes(tag));
       const stays = under.length > 0 || rules.tokens === "counter";
-      state[at.tag(tag)] = stays ? this.mint(state, tag) : is.MISSING;
-      for (const { entry } of under) state[at.entry(entry) + 1 + tag] = state[at.tag(tag)]!;
+      const token = under[0]?.promised;
+      state[at.tag(tag)] = stays ? (token ?? this.mint(state, tag)) : is.MISSING;
+      for (const { entry, promised } of under) {
+        if (promised === undefined) state[at.entry(entry) + 1 + tag] = state[at.tag(tag)]!;
+      }
     }
     state[at.lock(group, writer)] = is.UNLOCKED;
     return { held, written: written.length };

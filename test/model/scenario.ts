@@ -82,6 +82,7 @@ export interface WriteSpec {
    * must have the same token at UNLOCK as at LOCK.
    */
   readonly through?: {
+    /** Of one group, or, explored with "names" only, of several, each of which decides for itself. */
     readonly entry: number;
     readonly locked: readonly number[];
     readonly captured: number;

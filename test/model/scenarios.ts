@@ -228,3 +228,34 @@ export const threeWriters = (readers: number, faults = ALL): Scenario => ({
   name: "a row, written through by three statements and transactions",
   writers: [[statement], [updateThrough, statement], [statement, bulk]],
 });
+
+/**
+ * A row by a unique key in a cluster: the key and the entry lie in one part, the row in another, each part with a stripe of the epoch. It is
+ * written through under tags of both.
+ */
+export const twoParts = (readers: number, meets: "its like" | "the row" | "all rows", faults = ALL): Scenario => {
+  const tags = [2, 3];
+  const rows = [{ row: 0, becomes: "in" }] as const;
+  const changes: WriteSpec = { name: "UPDATE of the row", mode: "transaction", rows, tags };
+  const through = { entry: 0, locked: tags, captured: 0 };
+  const others = {
+    "its like": [{ ...changes, through }],
+    "the row": [{ ...changes, name: "UPDATE of the row by its id", tags: [3] }],
+    "all rows": [{ ...changes, name: "bulk UPDATE", tags: [0, 1] }],
+  };
+  return {
+    ...BASE,
+    name: "a row by unique key in two parts of a cluster, written through",
+    tags: [
+      { name: "T, stripe of k", group: 0 },
+      { name: "T, stripe of id=1", group: 1 },
+      { name: "T:k", group: 0 },
+      { name: "T:id=1", group: 1 },
+    ],
+    rows: ["in"],
+    entries: [{ name: "the row with k", group: 0, tags: [0, 2, 3], rows: [0] }],
+    writers: [[{ ...changes, through }], others[meets]],
+    readers,
+    faults,
+  };
+};

@@ -18,11 +18,20 @@ export const FIRST_MARK = 3;
 export const DEAD = 11;
 /** In canonical states: the token that the tag has now. */
 export const CURRENT = 12;
+/**
+ * The token that a writer's UNLOCK gives to tags of several parts, in any order: known before some of them have it. Of the first writer;
+ * those of the others follow.
+ */
+const PROMISED = 230;
 /** A token that was never there before. */
 export const FRESH = 255;
 
 export const isToken = (cell: number): boolean => cell > DEAD;
 export const isMark = (cell: number): boolean => cell >= NOBODYS_MARK && cell < DEAD;
+export const promisedBy = (writer: number): number => PROMISED + writer;
+/** The writer whose token it is, if it is such a one. */
+export const promiserOf = (cell: number): number | undefined =>
+  cell >= PROMISED && cell < FRESH - 1 ? cell - PROMISED : undefined;
 export const markOf = (writer: number): number => FIRST_MARK + writer;
 
 /** The quarantine field of a guard. */

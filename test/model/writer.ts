@@ -206,10 +206,13 @@ class WriterSteps {
   private through(state: State, group: number): Through[] {
     const { at, scenario } = this.world;
     const { through } = this.write;
-    if (through === undefined || scenario.entries[through.entry]!.group !== group) return [];
+    if (through === undefined) return [];
+    const locked = inGroup(scenario, group, through.locked);
+    const isElsewhere = scenario.entries[through.entry]!.group !== group;
+    if (locked.length === 0) return [];
     const rolledBack = scenario.rules.writeAfterRollback && state[this.first] === Writer.ROLLED_BACK;
     if (state[this.first] !== Writer.REREAD && !rolledBack) return [];
-    const { captured, entry, locked, watched: tag } = through;
+    const { captured, entry, watched: tag } = through;
     const late = scenario.rules.captureEpoch === "at unlock";
     const token = state[late ? at.tag(captured) : this.first + at.captured]!;
     if (!is.isToken(token) && token !== is.DEAD) return [];
@@ -218,11 +221,15 @@ class WriterSteps {
     const image = this.first + at.image;
     const { byKey } = scenario.entries[entry]!;
     if (byKey && rowTagsOf(state, scenario.entries[entry]!, image).length === 0) return [];
+    const isSpread = locked.length < through.locked.length;
+    const promised = is.promisedBy(this.writer);
     const put = (target: State): void => {
       target[at.entry(entry) + 1 + captured] = token;
+      if (isSpread) for (const one of through.locked) target[at.entry(entry) + 1 + one] = promised;
       target.copy(target, at.entry(entry) + 1 + at.tagCount, image, image + at.rowCount);
     };
-    return [watched === undefined ? { entry, locked, put } : { entry, locked, watched, put }];
+    const one = { entry, locked, put, ...(isSpread ? { promised, isElsewhere } : {}) };
+    return [watched === undefined ? one : { ...one, watched }];
   }
 
   /** The process is gone; the database rolls back what was not committed, the lock stays until its deadline. */
