@@ -23,10 +23,10 @@ const LAYERS = {
   "store/redis": { imports: ["core", "store"], packages: ["ioredis"] },
   feed: { imports: ["core"], packages: ["ioredis"] },
   "near-cache": { imports: ["core", "store"] },
-  telemetry: { imports: ["core"] },
+  telemetry: { imports: ["core", "store"] },
   // These two meet only in coherent-cache.
   read: { imports: ["core", ...LOWER, "telemetry"], packages: ["typeorm"] },
-  write: { imports: ["core", ...LOWER], packages: ["typeorm"] },
+  write: { imports: ["core", ...LOWER, "telemetry"], packages: ["typeorm"] },
   "coherent-cache": { file: true, imports: EVERYTHING, packages: ["typeorm"] },
   "attach-cache": { file: true, imports: [...EVERYTHING, "coherent-cache"], packages: ["typeorm"] },
   nest: { imports: [...EVERYTHING, "coherent-cache", "attach-cache"], packages: ["typeorm"] },

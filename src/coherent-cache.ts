@@ -2,11 +2,10 @@ import type { DataSource, EntityTarget, FindManyOptions, FindOptionsWhere, Objec
 import { PayloadPacking } from "./codec/payload-packing";
 import { RowCodec } from "./codec/row-codec";
 import { systemClock } from "./core/clock";
-import { ninesOf } from "./core/nines";
 import { epochTag } from "./core/tag";
 import { createTokenSource } from "./core/token";
 import { CacheConfigError, CacheStateError } from "./errors";
-import { CacheReporter, type BypassReason, type CacheEventName, type CacheEvents, type CacheStats } from "./events";
+import type { BypassReason, CacheEventName, CacheEvents, CacheStats } from "./events";
 import { hookDataSource } from "./metadata/data-source-hooks";
 import type { EntityModel } from "./metadata/entity-model";
 import { resolveRoutines } from "./metadata/routines";
@@ -19,15 +18,18 @@ import type { CachedRepository } from "./read/cached-repository";
 import { Reads, type ExplainedMethod } from "./read/reads";
 import { SqlAnalyzer } from "./sql/statement";
 import { signed } from "./store/signed-store";
-import type { Store, StoreContext } from "./store/store";
+import type { StoreContext } from "./store/store";
+import { CacheReporter } from "./telemetry/cache-reporter";
 import { logEvents } from "./telemetry/debug-log";
 import { History } from "./telemetry/history";
+import { TracedStore } from "./telemetry/traced-store";
 import type { ChangeFeeds } from "./write/change-feeds";
 import { ChangeHub } from "./write/change-hub";
 import { CommitProtocol } from "./write/commit-protocol";
 import { LockedSender } from "./write/locked-sender";
 import { PendingInvalidations } from "./write/pending-invalidations";
 import { RunningWrites } from "./write/running-writes";
+import { sendInvalidation } from "./write/send-invalidation";
 import { StatementObserver } from "./write/statement-observer";
 import { CacheSubscriber } from "./write/subscriber";
 import { tagsOfRow } from "./write/tags-of-row";
@@ -38,15 +40,17 @@ const LEAST_TAG_TTL = 3_600_000; // A tag outlives every entry, and an idle tabl
 export class CoherentCache {
   /** Sources of writes that no connection of this data source makes. */
   readonly feeds: ChangeFeeds;
+  /** The prefix of its keys; it also names this cache in what is told over channels. */
+  readonly namespace: string;
   private schema: Schema | undefined;
   private tagTtl = LEAST_TAG_TTL;
   private closed = false;
   private opened = false;
   private closing: Promise<void> | undefined;
-  private readonly reporter = new CacheReporter();
+  private readonly reporter: CacheReporter;
   private readonly codecs = new Map<EntityModel, RowCodec>();
   private readonly hub: ChangeHub;
-  private readonly store: Store;
+  private readonly store: NearStore;
   private readonly pending: PendingInvalidations;
   private readonly protocol: CommitProtocol;
   private readonly running = new RunningWrites();
@@ -62,15 +66,15 @@ export class CoherentCache {
     private readonly onClose: () => void,
   ) {
     const { namespace, consistency, lockTtl, logger, dialect } = resolved;
-    const { reporter } = this;
-    const source = signed(resolved.store, resolved.entrySecrets);
-    const near = new NearStore(source, {
+    const reporter = new CacheReporter(namespace);
+    [this.namespace, this.reporter] = [namespace, reporter];
+    const source = signed(new TracedStore(resolved.store, reporter), resolved.entrySecrets);
+    const store = new NearStore(source, {
       settings: () => nearSettingsOf(this.started()),
       bound: resolved.channel?.heartbeat ?? 0,
       clock: systemClock,
       onHit: (mode) => reporter.emit("nearHit", { mode }),
     });
-    const store: Store = near;
     this.store = store;
     const codecOf = (model: EntityModel) => this.codecs.get(model)!;
     const tagTtl = () => this.tagTtl;
@@ -80,7 +84,7 @@ export class CoherentCache {
     this.hub = new ChangeHub({
       ...resolved,
       store,
-      near,
+      near: store,
       dataSource,
       origin: createTokenSource()(),
       pending: () => this.pending,
@@ -90,7 +94,9 @@ export class CoherentCache {
     });
     const { announce, announceLock, feeds } = this.hub;
     this.feeds = feeds;
-    this.pending = new PendingInvalidations(store, announce);
+    this.pending = new PendingInvalidations((tags) =>
+      sendInvalidation({ store, reporter, announce }, { tags, cause: "made up for", path: "made-up-for" }),
+    );
     this.protocol = new CommitProtocol({
       store,
       pending: this.pending,
@@ -197,7 +203,7 @@ export class CoherentCache {
 
   /** Counters since the cache was attached. */
   stats(): CacheStats {
-    return this.reporter.stats(this.pending.size, ninesOf);
+    return this.reporter.stats({ pending: this.pending.size, near: this.store.size });
   }
 
   /**
@@ -239,6 +245,7 @@ export class CoherentCache {
       // One that would not open may be in the hands of another cache.
       if (this.opened) await this.store.close();
     } finally {
+      this.reporter.emit("closed", {});
       this.onClose();
     }
   }

@@ -23,6 +23,7 @@ export type {
   StoreState,
   UndecidedReason,
   UnfilledReason,
+  WritePath,
 } from "./events";
 export type { ChangeFeed, ChangeSink, WatchedTable } from "./feed/change-feed";
 export type { Rejection } from "./feed/change-message";
@@ -67,4 +68,18 @@ export type {
   UnlockRequest,
   WriteThroughRequest,
 } from "./store/store";
+export type { EventMessages } from "./telemetry/event-channels";
+export type {
+  FillOperation,
+  InvalidateOperation,
+  LockOperation,
+  OperationName,
+  Operations,
+  ReadOperation,
+  StoreOperation,
+  Traced,
+  TracedOperation,
+  UnlockOperation,
+  WriteOperation,
+} from "./telemetry/operations";
 export type { ChangeFeeds } from "./write/change-feeds";
