@@ -30,11 +30,19 @@ const LAYERS = {
   "coherent-cache": { file: true, imports: EVERYTHING, packages: ["typeorm"] },
   "attach-cache": { file: true, imports: [...EVERYTHING, "coherent-cache"], packages: ["typeorm"] },
   nest: { imports: [...EVERYTHING, "coherent-cache", "attach-cache"], packages: ["typeorm"] },
+  // Bridges: each is a path of the package of its own, and the only part that knows its package.
+  prometheus: { imports: ["core", "telemetry"], packages: ["prom-client"] },
+  opentelemetry: { imports: ["core", "telemetry"], packages: ["@opentelemetry/api"] },
   index: { file: true, imports: [...EVERYTHING, "coherent-cache", "attach-cache"] },
 };
 
 /** Packages that only some layers know: ioredis by its types alone, since the client is the user's. */
-const GUARDED = { typeorm: { allowTypeImports: false }, ioredis: { allowTypeImports: true } };
+const GUARDED = {
+  typeorm: { allowTypeImports: false },
+  ioredis: { allowTypeImports: true },
+  "prom-client": { allowTypeImports: false },
+  "@opentelemetry/api": { allowTypeImports: false },
+};
 
 const unlisted = readdirSync("src")
   .map((entry) => parse(entry).name)
@@ -119,7 +127,7 @@ export default tseslint.config(
               regex: "^(?:\\.\\./)+(?:src|dist|test|bench|scripts)(?:/|$)",
               message: "Only public names, as users do.",
             },
-            { regex: "^typeorm-coherent/(?!nest$)", message: "Not a public path." },
+            { regex: "^typeorm-coherent/(?!(?:nest|prometheus|opentelemetry)$)", message: "Not a public path." },
           ],
         },
       ],

@@ -15,7 +15,10 @@ const project = (displayName, folders, more) => ({
   ...more,
 });
 
-const publicName = { "^typeorm-coherent$": "<rootDir>/src/index.ts" };
+const publicName = {
+  "^typeorm-coherent$": "<rootDir>/src/index.ts",
+  "^typeorm-coherent/(\\w+)$": "<rootDir>/src/$1/index.ts",
+};
 
 const onEveryDatabase = (displayName, moduleNameMapper) =>
   project(displayName, ["integration", "faults", "types"], {

@@ -8,6 +8,7 @@ import { memory } from "./memory";
 import { observer } from "./observer";
 import type { Section } from "./section";
 import { signatures } from "./signatures";
+import { telemetry } from "./telemetry";
 import { transparent } from "./transparent";
 import { wholeApp } from "./whole-app";
 
@@ -20,6 +21,7 @@ export const SECTIONS: readonly Section[] = [
   codecs,
   signatures,
   consistency,
+  telemetry,
   allocation,
   memory,
   manyTags,

@@ -41,24 +41,58 @@ describe("the tarball", () => {
   });
 });
 
-describe.each([installedVersion("typeorm"), installedVersion("typeorm-0.3")])(
-  "installed next to TypeORM %s",
-  (version) => {
-    let app: string;
-    beforeAll(() => {
-      app = packed.install(version);
-    });
+const BRIDGES = { "prom-client": "prometheus", "@opentelemetry/api": "opentelemetry" } as const;
 
-    it("can be required", () => {
-      const names: unknown = JSON.parse(
-        run("node", ["-e", `const library = require("typeorm-coherent"); ${PRINT_NAMES}`], app),
-      );
-      expect(names).toEqual(expect.arrayContaining(PUBLIC_NAMES));
-    });
+describe.each([
+  { version: installedVersion("typeorm"), optional: Object.keys(BRIDGES) },
+  { version: installedVersion("typeorm-0.3"), optional: [] },
+])("installed next to TypeORM $version and $optional", ({ version, optional }) => {
+  let app: string;
+  beforeAll(() => {
+    app = packed.install(version, optional);
+  });
 
-    it("can be imported by name, and is the same module as the required one", () => {
-      // One registry of decorators, whichever way an entity's file came by them.
+  it.each(Object.entries(BRIDGES))("needs %s for typeorm-coherent/%s, and says so", (name, bridge) => {
+    const load = (how: string) => run("node", ["-e", `${how}.then(() => console.log("loaded"))`], app);
+    for (const how of [
+      `import("typeorm-coherent/${bridge}")`,
+      `(async () => require("typeorm-coherent/${bridge}"))()`,
+    ]) {
+      if (optional.includes(name)) expect(load(how)).toBe("loaded\n");
+      else expect(() => load(how)).toThrow(`Cannot find module '${name}'`);
+    }
+  });
+
+  if (optional.length > 0) {
+    it.each(["bridges.cts", "bridges.mts"])("has types for the bridges (%s)", (file) => {
       const code = `
+        import { Registry } from "prom-client";
+        import type { CoherentCache, TracedOperation } from "typeorm-coherent";
+        import { traceCaches } from "typeorm-coherent/opentelemetry";
+        import { collectCacheMetrics } from "typeorm-coherent/prometheus";
+
+        export function watch(cache: CoherentCache): () => void {
+          const ends = [collectCacheMetrics(new Registry(), [cache]), traceCaches({ operations: ["read"] })];
+          return () => ends.forEach((end) => end());
+        }
+        export const held = ({ held }: TracedOperation<"unlock">): number | undefined => held;
+
+        // @ts-expect-error -- not an operation
+        traceCaches({ operations: ["guess"] });`;
+      expectTypes(app, file, code);
+    });
+  }
+
+  it("can be required", () => {
+    const names: unknown = JSON.parse(
+      run("node", ["-e", `const library = require("typeorm-coherent"); ${PRINT_NAMES}`], app),
+    );
+    expect(names).toEqual(expect.arrayContaining(PUBLIC_NAMES));
+  });
+
+  it("can be imported by name, and is the same module as the required one", () => {
+    // One registry of decorators, whichever way an entity's file came by them.
+    const code = `
       import { createRequire } from "node:module";
       import { ${PUBLIC_NAMES.join(", ")} } from "typeorm-coherent";
       import * as library from "typeorm-coherent";
@@ -67,12 +101,12 @@ describe.each([installedVersion("typeorm"), installedVersion("typeorm-0.3")])(
         if (required[name] !== library[name]) throw new Error("import cannot name " + name);
       }
       ${PRINT_NAMES}`;
-      writeFileSync(join(app, "import.mjs"), code);
-      expect(JSON.parse(run("node", ["import.mjs"], app))).toEqual(expect.arrayContaining(PUBLIC_NAMES));
-    });
+    writeFileSync(join(app, "import.mjs"), code);
+    expect(JSON.parse(run("node", ["import.mjs"], app))).toEqual(expect.arrayContaining(PUBLIC_NAMES));
+  });
 
-    it.each(["usage.cts", "usage.mts"])("has types that a strict program agrees with (%s)", (file) => {
-      const code = `
+  it.each(["usage.cts", "usage.mts"])("has types that a strict program agrees with (%s)", (file) => {
+    const code = `
       import "reflect-metadata";
       import { attachCache, CacheError, Cached, CacheKey, MemoryStore } from "typeorm-coherent";
       import { Column, DataSource, Entity, PrimaryGeneratedColumn, type Repository } from "typeorm";
@@ -97,18 +131,14 @@ describe.each([installedVersion("typeorm"), installedVersion("typeorm-0.3")])(
 
       // @ts-expect-error -- not a strategy
       Cached({ strategy: "sometimes" });`;
-      writeFileSync(join(app, file), code);
-      const target = [
-        "--target",
-        "es2023",
-        "--module",
-        "node20",
-        "--experimentalDecorators",
-        "--emitDecoratorMetadata",
-      ];
-      const types = ["--types", "node", "--typeRoots", join(root, "node_modules", "@types")];
-      // Our own declarations are checked through what this program uses; those of TypeORM are not ours to check.
-      run(bin("tsc"), [file, "--ignoreConfig", "--noEmit", "--strict", "--skipLibCheck", ...target, ...types], app);
-    });
-  },
-);
+    expectTypes(app, file, code);
+  });
+});
+
+/** Our own declarations are checked through what the program uses; those of others are not ours to check. */
+function expectTypes(app: string, file: string, code: string): void {
+  writeFileSync(join(app, file), code);
+  const target = ["--target", "es2023", "--module", "node20", "--experimentalDecorators", "--emitDecoratorMetadata"];
+  const types = ["--types", "node", "--typeRoots", join(root, "node_modules", "@types")];
+  run(bin("tsc"), [file, "--ignoreConfig", "--noEmit", "--strict", "--skipLibCheck", ...target, ...types], app);
+}

@@ -36,12 +36,13 @@ export class Packed {
     }
   }
 
-  /** Installs it into an empty folder, next to a TypeORM of this version and nothing that is optional. */
-  install(typeormVersion: string): string {
+  /** Installs it into an empty folder, next to a TypeORM of this version, and of what is optional only what is named. */
+  install(typeormVersion: string, optional: readonly string[] = []): string {
     const folder = join(this.folder, `typeorm-${typeormVersion}`);
     mkdirSync(folder);
     writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "app", private: true }));
     const packages = [`typeorm@${typeormVersion}`, `reflect-metadata@${installedVersion("reflect-metadata")}`];
+    packages.push(...optional.map((name) => `${name}@${installedVersion(name)}`));
     const flags = ["--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"];
     run("npm", ["install", ...flags, this.tarball, ...packages], folder);
     return folder;
