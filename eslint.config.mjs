@@ -44,6 +44,15 @@ const GUARDED = {
   "@opentelemetry/api": { allowTypeImports: false },
 };
 
+const BROWSER_SCRIPTS = ["example-app/page/assets/*.js", "test/page/*.js"];
+
+/** What the scripts of the example's page use of a browser; who misspells another name hears of it. */
+const BROWSER = [
+  ...["document", "fetch", "EventSource", "FormData", "URLSearchParams", "SVGSVGElement", "HTMLElement"],
+  ...["HTMLButtonElement", "HTMLFormElement", "HTMLOListElement", "HTMLSelectElement", "HTMLTableSectionElement"],
+  ...["getComputedStyle", "HTMLInputElement"],
+];
+
 const unlisted = readdirSync("src")
   .map((entry) => parse(entry).name)
   .filter((name) => !(name in LAYERS) && !LEAVES.includes(name));
@@ -161,7 +170,15 @@ export default tseslint.config(
     },
   },
   {
+    // Runs in browsers.
+    files: BROWSER_SCRIPTS,
+    languageOptions: {
+      globals: Object.fromEntries(BROWSER.map((name) => [name, "readonly"])),
+    },
+  },
+  {
     files: ["**/*.{js,cjs}"],
+    ignores: BROWSER_SCRIPTS,
     languageOptions: {
       sourceType: "commonjs",
       globals: { require: "readonly", module: "writable", __dirname: "readonly" },

@@ -34,7 +34,7 @@ module.exports = {
   testTimeout: 30_000,
   reporters: ["default", "<rootDir>/test/support/report.js"],
   projects: [
-    project("unit", ["unit", "contract", "model", "outages"], {
+    project("unit", ["unit", "contract", "model", "outages", "page"], {
       moduleNameMapper: publicName,
       globalSetup: "<rootDir>/test/support/setup-redis.mjs",
     }),

@@ -4,8 +4,9 @@ import { RowCodec } from "./codec/row-codec";
 import { systemClock } from "./core/clock";
 import { epochTag } from "./core/tag";
 import { createTokenSource } from "./core/token";
-import { CacheConfigError, CacheStateError } from "./errors";
+import { CacheStateError } from "./errors";
 import type { BypassReason, CacheEventName, CacheEvents, CacheStats } from "./events";
+import { cachedEntity, notCached, type CachedEntity } from "./metadata/cached-entity";
 import { hookDataSource } from "./metadata/data-source-hooks";
 import type { EntityModel } from "./metadata/entity-model";
 import { resolveRoutines } from "./metadata/routines";
@@ -201,6 +202,11 @@ export class CoherentCache {
     return this.reporter.on(name, listener);
   }
 
+  /** What is cached, and how; empty before `dataSource.initialize()`. */
+  get entities(): readonly CachedEntity[] {
+    return this.schema?.models.map(cachedEntity) ?? [];
+  }
+
   /** Counters since the cache was attached. */
   stats(): CacheStats {
     return this.reporter.stats({ pending: this.pending.size, near: this.store.size });
@@ -268,8 +274,7 @@ export class CoherentCache {
   private stateChanged(event: CacheEvents["storeState"]): void {
     this.reporter.emit("storeState", event);
     if (event.state === "up") void this.pending.drain();
-    else
-      this.resolved.logger.warn("The cache's store is away; reads go to the database until it is back.", event.cause);
+    else this.resolved.logger.warn("The store is away; reads go to the database until it is back.", event.cause);
   }
 
   private closedFor(): BypassReason | undefined {
@@ -290,10 +295,6 @@ export class CoherentCache {
   private modelOf(target: EntityTarget<ObjectLiteral>): EntityModel {
     const model = this.started().modelOf(target);
     if (model !== undefined) return model;
-    const name = typeof target === "function" ? target.name : JSON.stringify(target);
-    throw new CacheConfigError(
-      "NOT_CACHED",
-      `${name} is not cached. Put @Cached() on it, or name it in the option entities.`,
-    );
+    throw notCached(target);
   }
 }

@@ -32,6 +32,7 @@ export type { PolledDialect } from "./feed/polling-triggers";
 export { PostgresFeed, type PostgresClient, type PostgresFeedOptions } from "./feed/postgres-feed";
 export { RedisStreamFeed, type RedisStreamFeedOptions } from "./feed/redis-stream-feed";
 export { zstd, type Compressor } from "./codec/payload-packing";
+export type { CachedEntity } from "./metadata/cached-entity";
 export { CacheKey, Cached } from "./metadata/decorators";
 export type {
   CachedOptions,
