@@ -69,6 +69,7 @@ described("the page to watch the cache", () => {
       60_000,
     );
     await page.mouse.move(0, 0);
+    await page.evaluate("scrollTo(0, 0)");
     await page.screenshot({ path: join(pictures, name), animations: "disabled" });
   };
 

@@ -50,7 +50,9 @@ export async function openClinic(
   client.on("error", ignored);
   const store = new RedisStore(client);
   const quiet = { warn: ignored };
-  const cache = await attachCache(dataSource, { store, namespace, lockTtl: 60, logger: quiet, ...options });
+  // A quarantine as long as lockTtl passes first; shorter, and a busy machine would miss the time that a call may take.
+  const times = { lockTtl: 500, storeTimeout: 240 };
+  const cache = await attachCache(dataSource, { store, namespace, ...times, logger: quiet, ...options });
   await quarantineOver(store, ["patient", "ward"]);
   const close = async () => {
     await cache.close();

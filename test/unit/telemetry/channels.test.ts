@@ -117,7 +117,14 @@ describe("what channels, metrics and spans tell", () => {
   let server: RedisServer;
   redisForBlock((_client, started) => (server = started));
 
-  const HIDDEN = ["diagnosis-of-", "a-value-that-nobody-may-see", emailOf(1), emailOf(2), "4711", "entry-secret-that"];
+  const HIDDEN = [
+    "diagnosis-of-",
+    "a-value-that-nobody-may-see",
+    emailOf(1),
+    emailOf(2),
+    "471147114",
+    "entry-secret-that",
+  ];
 
   it("has no value of a row, no parameter, no key and no secret in it, whatever happens", async () => {
     const said: [string, unknown][] = [];
@@ -140,7 +147,7 @@ describe("what channels, metrics and spans tell", () => {
     const registry = new Registry();
     undo.push(collectCacheMetrics(registry, cache));
     const patients = cache.repository(Patient);
-    for (const id of [1, 1, 4711]) await patients.findOneBy({ id });
+    for (const id of [1, 1, 471147114]) await patients.findOneBy({ id });
     for (const _time of [1, 2]) await patients.findOneBy({ email: emailOf(1) });
     for (const _time of [1, 2]) await patients.find({ where: { diagnosis: "a-value-that-nobody-may-see" } });
     for (const _time of [1, 2, 3]) await cache.repository(Ward).findOneBy({ id: 1 });
@@ -150,7 +157,7 @@ describe("what channels, metrics and spans tell", () => {
       emailOf(2),
     ]);
     await patients
-      .insert({ id: 4711, email: emailOf(3), wardId: 1, diagnosis: "diagnosis-of-4711" })
+      .insert({ id: 471147114, email: emailOf(3), wardId: 1, diagnosis: "diagnosis-of-471147114" })
       .catch(() => undefined);
     await dataSource
       .transaction(async (manager) => {
@@ -158,7 +165,7 @@ describe("what channels, metrics and spans tell", () => {
         throw new Error("rolled back");
       })
       .catch(() => undefined);
-    await cache.invalidate(Patient, { id: 4711 });
+    await cache.invalidate(Patient, { id: 471147114 });
     await dataSource.query("DROP TABLE ward");
     await cache
       .repository(Ward)
@@ -167,7 +174,7 @@ describe("what channels, metrics and spans tell", () => {
     await server.kill("SIGTERM");
     await until(() => cache.stats().storeState === "down");
     await patients.findOneBy({ email: emailOf(1) });
-    await dataSource.query("UPDATE patient SET diagnosis = 'diagnosis-of-nobody' WHERE id = 4711");
+    await dataSource.query("UPDATE patient SET diagnosis = 'diagnosis-of-nobody' WHERE id = 471147114");
     await server.restart();
     await until(() => cache.stats().pending === 0);
     const metrics = await registry.metrics();

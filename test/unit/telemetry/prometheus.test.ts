@@ -100,7 +100,7 @@ describe("the metrics of a cache", () => {
   });
 
   it("are those of the caches that were named, and end with them", async () => {
-    const [named, other, unnamed] = [await open("a"), await open("b"), await open("c")];
+    const [named, other, unnamed] = await Promise.all([open("a"), open("b"), open("c")]);
     const registry = new Registry();
     const stop = collectCacheMetrics(registry, [named.cache, other.cache]);
     closing.push(stop);
