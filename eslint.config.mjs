@@ -23,13 +23,16 @@ const LAYERS = {
   "store/redis": { imports: ["core", "store"], packages: ["ioredis"] },
   feed: { imports: ["core"], packages: ["ioredis"] },
   "near-cache": { imports: ["core", "store"] },
-  telemetry: { imports: ["core"] },
+  telemetry: { imports: ["core", "store"] },
   // These two meet only in coherent-cache.
   read: { imports: ["core", ...LOWER, "telemetry"], packages: ["typeorm"] },
-  write: { imports: ["core", ...LOWER], packages: ["typeorm"] },
+  write: { imports: ["core", ...LOWER, "telemetry"], packages: ["typeorm"] },
   "coherent-cache": { file: true, imports: EVERYTHING, packages: ["typeorm"] },
   "attach-cache": { file: true, imports: [...EVERYTHING, "coherent-cache"], packages: ["typeorm"] },
   nest: { imports: [...EVERYTHING, "coherent-cache", "attach-cache"], packages: ["typeorm", "@nestjs"] },
+  // Bridges: each is a path of the package of its own, and the only part that knows its package.
+  prometheus: { imports: ["core", "telemetry"], packages: ["prom-client"] },
+  opentelemetry: { imports: ["core", "telemetry"], packages: ["@opentelemetry/api"] },
   index: { file: true, imports: [...EVERYTHING, "coherent-cache", "attach-cache"] },
 };
 
@@ -38,7 +41,18 @@ const GUARDED = {
   typeorm: { allowTypeImports: false },
   ioredis: { allowTypeImports: true },
   "@nestjs": { allowTypeImports: false },
+  "prom-client": { allowTypeImports: false },
+  "@opentelemetry/api": { allowTypeImports: false },
 };
+
+const BROWSER_SCRIPTS = ["example-app/page/assets/*.js", "test/page/*.js"];
+
+/** What the scripts of the example's page use of a browser; who misspells another name hears of it. */
+const BROWSER = [
+  ...["document", "fetch", "EventSource", "FormData", "URLSearchParams", "SVGSVGElement", "HTMLElement"],
+  ...["HTMLButtonElement", "HTMLFormElement", "HTMLOListElement", "HTMLSelectElement", "HTMLTableSectionElement"],
+  ...["getComputedStyle", "HTMLInputElement"],
+];
 
 const unlisted = readdirSync("src")
   .map((entry) => parse(entry).name)
@@ -123,7 +137,7 @@ export default tseslint.config(
               regex: "^(?:\\.\\./)+(?:src|dist|test|bench|scripts)(?:/|$)",
               message: "Only public names, as users do.",
             },
-            { regex: "^typeorm-coherent/(?!nest$)", message: "Not a public path." },
+            { regex: "^typeorm-coherent/(?!(?:nest|prometheus|opentelemetry)$)", message: "Not a public path." },
           ],
         },
       ],
@@ -157,7 +171,15 @@ export default tseslint.config(
     },
   },
   {
+    // Runs in browsers.
+    files: BROWSER_SCRIPTS,
+    languageOptions: {
+      globals: Object.fromEntries(BROWSER.map((name) => [name, "readonly"])),
+    },
+  },
+  {
     files: ["**/*.{js,cjs}"],
+    ignores: BROWSER_SCRIPTS,
     languageOptions: {
       sourceType: "commonjs",
       globals: { require: "readonly", module: "writable", __dirname: "readonly" },

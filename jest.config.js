@@ -17,7 +17,7 @@ const project = (displayName, folders, more) => ({
 
 const publicName = {
   "^typeorm-coherent$": "<rootDir>/src/index.ts",
-  "^typeorm-coherent/nest$": "<rootDir>/src/nest/index.ts",
+  "^typeorm-coherent/(\\w+)$": "<rootDir>/src/$1/index.ts",
 };
 
 const onEveryDatabase = (displayName, moduleNameMapper) =>
@@ -35,7 +35,7 @@ module.exports = {
   testTimeout: 30_000,
   reporters: ["default", "<rootDir>/test/support/report.js"],
   projects: [
-    project("unit", ["unit", "contract", "model", "outages"], {
+    project("unit", ["unit", "contract", "model", "outages", "page"], {
       moduleNameMapper: publicName,
       globalSetup: "<rootDir>/test/support/setup-redis.mjs",
     }),

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 /** What the command line asks for. */
 export interface Flags {
   readonly help: boolean;
+  /** A URL, or {@link OWN_REDIS}; undefined keeps the cache in this process. */
   readonly redis: string | undefined;
   /** A file; undefined keeps the database in memory. */
   readonly database: string | undefined;
@@ -17,17 +18,21 @@ export class UsageError extends Error {}
 
 const DEFAULT_PORT = 3000;
 
+/** In the place of a URL: a redis-server that belongs to the example, and may be stopped. */
+export const OWN_REDIS = "own";
+
 export const HELP = `A small shop with a cache that is never stale: a tour of what it does, and its API.
 
 Usage: npm run example -- [flags]
 
   --redis URL        keep the cache in Redis, e.g. redis://localhost:6379 (default: in this process)
+  --redis own        keep it in a redis-server that is started for it, and that the page can stop
   --database FILE    keep the shop in this SQLite file (default: in memory)
   --typeorm LINE     1 for TypeORM 1.x with better-sqlite3 (default), 0.3 for TypeORM 0.3 with sqlite3
-  --serve            after the tour, serve the API until Ctrl-C
-  --no-tour          with --serve: serve the API at once
+  --serve            after the tour, serve the API and a page to watch the cache, until Ctrl-C
+  --no-tour          with --serve: serve them at once
   --no-cache         with --no-tour: serve it without a cache, to compare
-  --port N           port of the API (default: ${DEFAULT_PORT}; 0 takes a free one)
+  --port N           port of both (default: ${DEFAULT_PORT}; 0 takes a free one)
   --help             this text
 
 Exit code: 0 if every step of the tour did what it says, 1 if one did not, 2 for a wrong flag.
@@ -51,8 +56,8 @@ export function parseFlags(args: readonly string[]): Flags {
   const { "no-tour": noTour = false, "no-cache": noCache = false } = values;
   // Which TypeORM it is was decided before this file was loaded, by scripts/run-ts.cjs.
   if (typeorm !== "1" && typeorm !== "0.3") throw new UsageError(`--typeorm is "${typeorm}", but must be 1 or 0.3.`);
-  if (redis !== undefined && !/^rediss?:\/\/./.test(redis)) {
-    throw new UsageError(`--redis is "${redis}", but must be a URL such as redis://localhost:6379.`);
+  if (redis !== undefined && redis !== OWN_REDIS && !/^rediss?:\/\/./.test(redis)) {
+    throw new UsageError(`--redis is "${redis}", but must be a URL such as redis://localhost:6379, or "own".`);
   }
   if (database === "") throw new UsageError("--database needs the name of a file.");
   if (noTour && !serve) throw new UsageError("--no-tour goes with --serve.");

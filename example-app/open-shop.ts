@@ -3,6 +3,7 @@ import type { DataSource } from "typeorm";
 import { attachCache, type CoherentCache } from "typeorm-coherent";
 import { createApi } from "./api/server";
 import { createDataSource, openDatabase } from "./database";
+import { pageRoutes } from "./page/routes";
 import { inventory, seed } from "./seed/seed";
 import { Shop } from "./shop/shop";
 import { openStore, type Place } from "./store";
@@ -49,6 +50,8 @@ export async function openShop(flags: Place): Promise<OpenShop> {
     const shop = new Shop(dataSource, (target) => cache.repository(target));
     const plain = new Shop(dataSource, (target) => dataSource.getRepository(target));
     const api = createApi(shop, cache, watch);
+    const { description: place, own: redis } = store;
+    await api.register(pageRoutes, { cache, shop, plain, watch, place, redis });
     await api.ready();
     const close = async () => {
       await api.close();

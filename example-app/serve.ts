@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { UsageError } from "./flags";
 import type { Report } from "./tour/report";
 
-/** Serves the API until the process is told to end. A second Ctrl-C does not wait for open requests. */
+/** Serves the API, and the page to watch the cache where there is one, until the process is told to end. A second Ctrl-C does not wait for open requests. */
 export async function serve(api: FastifyInstance, port: number, report: Report): Promise<void> {
   const address = await api.listen({ port, host: "127.0.0.1" }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "EADDRINUSE" || error.code === "EACCES") {
@@ -14,6 +14,7 @@ export async function serve(api: FastifyInstance, port: number, report: Report):
     throw error;
   });
   report.line();
+  if (api.hasRoute({ method: "GET", url: "/" })) report.line(`Watch the cache at ${address}/`);
   report.line(`The API is up at ${address} until Ctrl-C. Try:`);
   report.line();
   for (const example of EXAMPLES) report.line(`  ${example.replace("$", address)}`);

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import { MemoryStore, RedisStore, type CacheOptions } from "typeorm-coherent";
-import { type Flags, UsageError } from "./flags";
+import { OWN_REDIS, type Flags, UsageError } from "./flags";
+import { ONCE, startOwnRedis, type OwnRedis } from "./own-redis";
 
 /** Where cache and database are. */
 export type Place = Pick<Flags, "redis" | "database">;
@@ -11,11 +12,14 @@ export interface OpenStore {
   /** For the report. */
   readonly description: string;
   readonly options: Pick<CacheOptions, "store" | "namespace">;
+  /** If it was started for this. */
+  readonly own?: OwnRedis;
   close(): Promise<void>;
 }
 
-/** @throws UsageError if Redis does not answer */
+/** @throws UsageError if Redis does not answer, or there is none to start */
 export async function openStore({ redis: url, database }: Place): Promise<OpenStore> {
+  if (url === OWN_REDIS) return openOwn();
   if (url === undefined) {
     const options = { store: new MemoryStore() };
     return { description: "in this process (MemoryStore)", options, close: () => Promise.resolve() };
@@ -33,13 +37,24 @@ export async function openStore({ redis: url, database }: Place): Promise<OpenSt
   };
 }
 
+/** Nothing that is in it need be removed: it ends with this process. */
+async function openOwn(): Promise<OpenStore> {
+  const own = await startOwnRedis();
+  const redis = await connect(own.url);
+  const close = async () => {
+    redis.disconnect();
+    await own.stop();
+  };
+  const options = { store: new RedisStore(redis), namespace: `example-shop-${randomUUID()}` };
+  return { description: `in a Redis of its own at ${own.url}`, options, own, close };
+}
+
 /** The store opens a connection of its own with the same settings; this one asks whether anybody is there at all. */
 async function connect(url: string): Promise<Redis> {
   const redis = new Redis(url, {
-    lazyConnect: true,
+    ...ONCE,
     connectTimeout: 3000,
     maxRetriesPerRequest: 1,
-    retryStrategy: () => null,
   });
   let reason: Error | undefined;
   redis.on("error", (error: Error) => (reason = error));

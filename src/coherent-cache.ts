@@ -2,11 +2,11 @@ import type { DataSource, EntityTarget, FindManyOptions, FindOptionsWhere, Objec
 import { PayloadPacking } from "./codec/payload-packing";
 import { RowCodec } from "./codec/row-codec";
 import { systemClock } from "./core/clock";
-import { ninesOf } from "./core/nines";
 import { epochTag } from "./core/tag";
 import { createTokenSource } from "./core/token";
-import { CacheConfigError, CacheStateError } from "./errors";
-import { CacheReporter, type BypassReason, type CacheEventName, type CacheEvents, type CacheStats } from "./events";
+import { CacheStateError } from "./errors";
+import type { BypassReason, CacheEventName, CacheEvents, CacheStats } from "./events";
+import { cachedEntity, notCached, type CachedEntity } from "./metadata/cached-entity";
 import { hookDataSource } from "./metadata/data-source-hooks";
 import type { EntityModel } from "./metadata/entity-model";
 import { resolveRoutines } from "./metadata/routines";
@@ -19,15 +19,18 @@ import type { CachedRepository } from "./read/cached-repository";
 import { Reads, type ExplainedMethod } from "./read/reads";
 import { SqlAnalyzer } from "./sql/statement";
 import { signed } from "./store/signed-store";
-import type { Store, StoreContext } from "./store/store";
+import type { StoreContext } from "./store/store";
+import { CacheReporter } from "./telemetry/cache-reporter";
 import { logEvents } from "./telemetry/debug-log";
 import { History } from "./telemetry/history";
+import { TracedStore } from "./telemetry/traced-store";
 import type { ChangeFeeds } from "./write/change-feeds";
 import { ChangeHub } from "./write/change-hub";
 import { CommitProtocol } from "./write/commit-protocol";
 import { LockedSender } from "./write/locked-sender";
 import { PendingInvalidations } from "./write/pending-invalidations";
 import { RunningWrites } from "./write/running-writes";
+import { sendInvalidation } from "./write/send-invalidation";
 import { StatementObserver } from "./write/statement-observer";
 import { CacheSubscriber } from "./write/subscriber";
 import { tagsOfRow } from "./write/tags-of-row";
@@ -38,15 +41,17 @@ const LEAST_TAG_TTL = 3_600_000; // A tag outlives every entry, and an idle tabl
 export class CoherentCache {
   /** Sources of writes that no connection of this data source makes. */
   readonly feeds: ChangeFeeds;
+  /** The prefix of its keys; it also names this cache in what is told over channels. */
+  readonly namespace: string;
   private schema: Schema | undefined;
   private tagTtl = LEAST_TAG_TTL;
   private closed = false;
   private opened = false;
   private closing: Promise<void> | undefined;
-  private readonly reporter = new CacheReporter();
+  private readonly reporter: CacheReporter;
   private readonly codecs = new Map<EntityModel, RowCodec>();
   private readonly hub: ChangeHub;
-  private readonly store: Store;
+  private readonly store: NearStore;
   private readonly pending: PendingInvalidations;
   private readonly protocol: CommitProtocol;
   private readonly running = new RunningWrites();
@@ -62,25 +67,24 @@ export class CoherentCache {
     private readonly onClose: () => void,
   ) {
     const { namespace, consistency, lockTtl, logger, dialect } = resolved;
-    const { reporter } = this;
-    const source = signed(resolved.store, resolved.entrySecrets);
-    const near = new NearStore(source, {
+    const reporter = new CacheReporter(namespace);
+    [this.namespace, this.reporter] = [namespace, reporter];
+    const source = signed(new TracedStore(resolved.store, reporter), resolved.entrySecrets);
+    const store = new NearStore(source, {
       settings: () => nearSettingsOf(this.started()),
       bound: resolved.channel?.heartbeat ?? 0,
       clock: systemClock,
       onHit: (mode) => reporter.emit("nearHit", { mode }),
     });
-    const store: Store = near;
     this.store = store;
     const codecOf = (model: EntityModel) => this.codecs.get(model)!;
-    const tagTtl = () => this.tagTtl;
     const packing = new PayloadPacking(resolved.compression);
     logEvents(reporter, resolved.options.debug);
     const transactions = () => this.observer.transactions(dataSource);
     this.hub = new ChangeHub({
       ...resolved,
       store,
-      near,
+      near: store,
       dataSource,
       origin: createTokenSource()(),
       pending: () => this.pending,
@@ -89,14 +93,17 @@ export class CoherentCache {
       transactions,
     });
     const { announce, announceLock, feeds } = this.hub;
+    const entries = { namespace, stripes: store.stripes };
     this.feeds = feeds;
-    this.pending = new PendingInvalidations(store, announce);
+    this.pending = new PendingInvalidations((tags) =>
+      sendInvalidation({ store, reporter, announce }, { tags, cause: "made up for", path: "made-up-for" }),
+    );
     this.protocol = new CommitProtocol({
       store,
       pending: this.pending,
       consistency,
       lockTtl,
-      tagTtl,
+      tagTtl: () => this.tagTtl,
       tokens: createTokenSource(),
       clock: systemClock,
       reporter,
@@ -108,11 +115,7 @@ export class CoherentCache {
     this.observer = new StatementObserver({
       schema: () => (this.closed ? undefined : this.schema),
       analyzer: this.analyzer,
-      sender: new LockedSender(
-        this.protocol,
-        { namespace, codecOf, packing, reporter, stripes: near.stripes },
-        this.running,
-      ),
+      sender: new LockedSender(this.protocol, { ...entries, codecOf, packing, reporter }, this.running),
       running: this.running,
       isClosing: () => this.closing !== undefined,
     });
@@ -131,7 +134,7 @@ export class CoherentCache {
       reporter,
       logger,
       history: new History(reporter),
-      tagTtl,
+      tagTtl: () => this.tagTtl,
       lockTtl,
       transactions,
       closedFor: () => this.closedFor(),
@@ -199,9 +202,14 @@ export class CoherentCache {
     return this.reporter.on(name, listener);
   }
 
+  /** What is cached, and how; empty before `dataSource.initialize()`. */
+  get entities(): readonly CachedEntity[] {
+    return this.schema?.models.map(cachedEntity) ?? [];
+  }
+
   /** Counters since the cache was attached. */
   stats(): CacheStats {
-    return this.reporter.stats(this.pending.size, ninesOf);
+    return this.reporter.stats({ pending: this.pending.size, near: this.store.size });
   }
 
   /**
@@ -243,6 +251,7 @@ export class CoherentCache {
       // One that would not open may be in the hands of another cache.
       if (this.opened) await this.store.close();
     } finally {
+      this.reporter.emit("closed", {});
       this.onClose();
     }
   }
@@ -265,8 +274,7 @@ export class CoherentCache {
   private stateChanged(event: CacheEvents["storeState"]): void {
     this.reporter.emit("storeState", event);
     if (event.state === "up") void this.pending.drain();
-    else
-      this.resolved.logger.warn("The cache's store is away; reads go to the database until it is back.", event.cause);
+    else this.resolved.logger.warn("The store is away; reads go to the database until it is back.", event.cause);
   }
 
   private closedFor(): BypassReason | undefined {
@@ -287,10 +295,6 @@ export class CoherentCache {
   private modelOf(target: EntityTarget<ObjectLiteral>): EntityModel {
     const model = this.started().modelOf(target);
     if (model !== undefined) return model;
-    const name = typeof target === "function" ? target.name : JSON.stringify(target);
-    throw new CacheConfigError(
-      "NOT_CACHED",
-      `${name} is not cached. Put @Cached() on it, or name it in the option entities.`,
-    );
+    throw notCached(target);
   }
 }

@@ -1,5 +1,5 @@
 import type { Operation, RowKey } from "./core/change";
-import type { Nines, ninesOf } from "./core/nines";
+import type { Nines } from "./core/nines";
 import type { GapReason } from "./feed/change-channel";
 import type { Rejection } from "./feed/change-message";
 
@@ -59,6 +59,21 @@ export type UnfilledReason =
   /** A load in the background failed; whoever reads it next sees why. */
   | "failed";
 
+/** By which way a write came for which something is locked or invalidated; a closed list. */
+export type WritePath =
+  /** A COMMIT of this data source. */
+  | "transaction"
+  /** A statement of this data source outside of a transaction. */
+  | "statement"
+  /** `cache.invalidate()` or `cache.clear()`. */
+  | "by-hand"
+  /** Another program has told of it, over the channel. */
+  | "message"
+  /** A change feed has. */
+  | "feed"
+  /** The store did not take it when it was due, and has now. */
+  | "made-up-for";
+
 /** Whether the store is asked: what a circuit breaker calls closed and open. */
 export type StoreState = "up" | "down";
 
@@ -98,8 +113,8 @@ export interface CacheEvents {
   fill: { readonly entity: string; readonly key: string; readonly ttl: number; readonly tags: readonly string[] };
   unfilled: { readonly entity: string; readonly key: string; readonly why: UnfilledReason };
   bypass: { readonly entity: string; readonly method: string; readonly reason: BypassReason };
-  lock: { readonly tags: readonly string[]; readonly cause: string };
-  invalidate: { readonly tags: readonly string[]; readonly cause: string };
+  lock: { readonly tags: readonly string[]; readonly cause: string; readonly path: WritePath };
+  invalidate: { readonly tags: readonly string[]; readonly cause: string; readonly path: WritePath };
   writeThrough: { readonly entity: string; readonly key: string };
   storeError: { readonly operation: string; readonly error: unknown };
   /** Calls of the store fail at once from now on (down), or it is asked again (up); each change once. See docs/outages.md. */
@@ -116,6 +131,8 @@ export interface CacheEvents {
   gap: GapEvent;
   /** A message on the change channel, or of a feed, was ignored. */
   rejected: { readonly why: Rejection };
+  /** `cache.close()` has come to its end: whoever watches may go. */
+  closed: Readonly<Record<never, never>>;
 }
 
 /** What has changed in one table. Rows are named by their primary keys; their values are never told. */
@@ -159,6 +176,8 @@ export interface CacheStats {
   readonly bypasses: Readonly<Partial<Record<BypassReason, number>>>;
   readonly locks: number;
   readonly invalidations: number;
+  /** The same, by the way that the write came. */
+  readonly invalidationsBy: Readonly<Record<WritePath, number>>;
   readonly writeThroughs: number;
   readonly storeErrors: number;
   /** Whether the store is asked right now. A store that never tells counts as up. */
@@ -167,6 +186,8 @@ export interface CacheStats {
   readonly outages: number;
   /** Hits that came from a copy in this process, by how it was believed. */
   readonly nearHits: Readonly<Record<"verify" | "trust", number>>;
+  /** Copies in this process right now, and what they take: two bytes a character, as `near.maxBytes` counts. */
+  readonly near: { readonly copies: number; readonly bytes: number };
   /** Invalidations that wait for the store to answer. */
   readonly pending: number;
   /** Events `invalidated`, own ones included. */
@@ -182,117 +203,4 @@ export interface CacheStats {
     readonly undecided: Readonly<Record<UndecidedReason, number>>;
     readonly dropped: number;
   };
-}
-
-type Listener<Name extends CacheEventName> = (event: CacheEvents[Name]) => void;
-
-/** Counts and tells. A listener that throws is ignored: no read and no write may fail because somebody watches. */
-export class CacheReporter {
-  private readonly listeners = new Map<CacheEventName, Set<Listener<never>>>();
-  private readonly misses: Record<MissReason, number> = { absent: 0, stale: 0, corrupt: 0, collision: 0, unsigned: 0 };
-  private readonly unfilled: Record<UnfilledReason, number> = {
-    locked: 0,
-    raced: 0,
-    transaction: 0,
-    unencodable: 0,
-    "negative-off": 0,
-    ambiguous: 0,
-    "too-large": 0,
-    failed: 0,
-  };
-  private readonly bypasses: Partial<Record<BypassReason, number>> = {};
-  private readonly nearHits = { verify: 0, trust: 0 };
-  private readonly rejected: Record<Rejection, number> = { malformed: 0, oversized: 0, unsigned: 0, unknown: 0 };
-  private storeState: StoreState = "up";
-  private outages = 0;
-  private readonly checks = { equal: 0, mismatch: 0, dropped: 0 };
-  private readonly undecided: Record<UndecidedReason, number> = {
-    changed: 0,
-    transaction: 0,
-    incomparable: 0,
-    failed: 0,
-  };
-  private readonly counts = {
-    hit: 0,
-    staleHit: 0,
-    fill: 0,
-    lock: 0,
-    invalidate: 0,
-    writeThrough: 0,
-    storeError: 0,
-    invalidated: 0,
-    gap: 0,
-  };
-
-  /** @returns a function that stops listening */
-  on<Name extends CacheEventName>(name: Name, listener: Listener<Name>): () => void {
-    const listeners = this.listeners.get(name) ?? new Set();
-    listeners.add(listener);
-    this.listeners.set(name, listeners);
-    return () => listeners.delete(listener);
-  }
-
-  emit<Name extends CacheEventName>(name: Name, event: CacheEvents[Name]): void {
-    this.count(name, event);
-    const listeners = this.listeners.get(name);
-    if (listeners === undefined) return;
-    for (const listener of listeners) {
-      try {
-        (listener as Listener<Name>)(event);
-      } catch {
-        // A watcher's fault stays the watcher's.
-      }
-    }
-  }
-
-  stats(pending: number, nines: typeof ninesOf): CacheStats {
-    const { equal, mismatch, dropped } = this.checks;
-    const checked = equal + mismatch;
-    const undecided = { ...this.undecided };
-    return {
-      consistency: { checked, mismatches: mismatch, undecided, dropped, ...nines(checked, mismatch) },
-      hits: this.counts.hit,
-      staleHits: this.counts.staleHit,
-      misses: { ...this.misses },
-      fills: this.counts.fill,
-      unfilled: { ...this.unfilled },
-      bypasses: { ...this.bypasses },
-      locks: this.counts.lock,
-      invalidations: this.counts.invalidate,
-      writeThroughs: this.counts.writeThrough,
-      storeErrors: this.counts.storeError,
-      storeState: this.storeState,
-      outages: this.outages,
-      nearHits: { ...this.nearHits },
-      pending,
-      invalidated: this.counts.invalidated,
-      gaps: this.counts.gap,
-      rejected: { ...this.rejected },
-    };
-  }
-
-  private count<Name extends CacheEventName>(name: Name, event: CacheEvents[Name]): void {
-    if (name in this.counts) {
-      this.counts[name as keyof typeof this.counts] += 1;
-      return;
-    }
-    if (name === "checked") return this.countCheck(event as CacheEvents["checked"]);
-    const { why, reason } = event as { readonly why?: string; readonly reason?: BypassReason };
-    if (name === "nearHit") this.nearHits[(event as CacheEvents["nearHit"]).mode] += 1;
-    else if (name === "bypass" && reason !== undefined) this.bypasses[reason] = (this.bypasses[reason] ?? 0) + 1;
-    else if (name === "storeState") this.noteState((event as CacheEvents["storeState"]).state);
-    else if (name === "rejected") this.rejected[why as Rejection] += 1;
-    else if (name === "miss") this.misses[why as MissReason] += 1;
-    else if (name === "unfilled") this.unfilled[why as UnfilledReason] += 1;
-  }
-
-  private noteState(state: StoreState): void {
-    this.storeState = state;
-    if (state === "down") this.outages += 1;
-  }
-
-  private countCheck(check: CheckOutcome): void {
-    if (check.outcome === "undecided") this.undecided[check.why] += 1;
-    else this.checks[check.outcome] += 1;
-  }
 }

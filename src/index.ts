@@ -23,6 +23,7 @@ export type {
   StoreState,
   UndecidedReason,
   UnfilledReason,
+  WritePath,
 } from "./events";
 export type { ChangeFeed, ChangeSink, WatchedTable } from "./feed/change-feed";
 export type { Rejection } from "./feed/change-message";
@@ -31,6 +32,7 @@ export type { PolledDialect } from "./feed/polling-triggers";
 export { PostgresFeed, type PostgresClient, type PostgresFeedOptions } from "./feed/postgres-feed";
 export { RedisStreamFeed, type RedisStreamFeedOptions } from "./feed/redis-stream-feed";
 export { zstd, type Compressor } from "./codec/payload-packing";
+export type { CachedEntity } from "./metadata/cached-entity";
 export { CacheKey, Cached } from "./metadata/decorators";
 export type {
   CachedOptions,
@@ -67,4 +69,18 @@ export type {
   UnlockRequest,
   WriteThroughRequest,
 } from "./store/store";
+export type { EventMessages } from "./telemetry/event-channels";
+export type {
+  FillOperation,
+  InvalidateOperation,
+  LockOperation,
+  OperationName,
+  Operations,
+  ReadOperation,
+  StoreOperation,
+  Traced,
+  TracedOperation,
+  UnlockOperation,
+  WriteOperation,
+} from "./telemetry/operations";
 export type { ChangeFeeds } from "./write/change-feeds";

@@ -9,6 +9,7 @@ import { memory } from "./memory";
 import { observer } from "./observer";
 import type { Section } from "./section";
 import { signatures } from "./signatures";
+import { telemetry } from "./telemetry";
 import { transparent } from "./transparent";
 import { wholeApp } from "./whole-app";
 
@@ -21,6 +22,7 @@ export const SECTIONS: readonly Section[] = [
   codecs,
   signatures,
   consistency,
+  telemetry,
   allocation,
   memory,
   manyTags,

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from "fastify";
+import type { ObjectLiteral } from "typeorm";
 import type { CoherentCache } from "typeorm-coherent";
 import { Category } from "../entities/category";
 import { Customer } from "../entities/customer";
@@ -7,18 +8,18 @@ import { OrderLine } from "../entities/order-line";
 import { Product } from "../entities/product";
 import { id, sku } from "./schemas";
 
-const ENTITIES = { Category, Product, Customer, Order, OrderLine } as const;
+const ENTITIES: Readonly<Record<string, new () => ObjectLiteral>> = { Category, Product, Customer, Order, OrderLine };
 
 /** `?entity=Product&sku=KIT-001`: what follows `entity` and `method` is the where clause. */
-interface ExplainQuery {
-  readonly entity: keyof typeof ENTITIES;
+export interface ExplainQuery {
+  readonly entity: string;
   readonly method: "find" | "findOne" | "exists" | "count";
   readonly customer?: number;
   readonly [property: string]: unknown;
 }
 
 const text = { type: "string", minLength: 1, maxLength: 120 } as const;
-const explainQuery = {
+export const explainQuery = {
   type: "object",
   properties: {
     entity: { type: "string", enum: Object.keys(ENTITIES) },
@@ -38,12 +39,17 @@ const explainQuery = {
   additionalProperties: false,
 } as const;
 
+/** The read that a query asks about. */
+export function explainedRead({ entity, method, customer, ...columns }: ExplainQuery) {
+  const where: ObjectLiteral = customer === undefined ? columns : { ...columns, customer: { id: customer } };
+  return { entity: ENTITIES[entity]!, method, options: { where } };
+}
+
 export function cacheRoutes(api: FastifyInstance, cache: CoherentCache): void {
   api.get("/cache/stats", () => cache.stats());
 
   api.get<{ Querystring: ExplainQuery }>("/cache/explain", { schema: { querystring: explainQuery } }, ({ query }) => {
-    const { entity, method, customer, ...columns } = query;
-    const where = customer === undefined ? columns : { ...columns, customer: { id: customer } };
-    return cache.explain<object>(ENTITIES[entity], method, { where });
+    const { entity, method, options } = explainedRead(query);
+    return cache.explain(entity, method, options);
   });
 }

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { InvalidatedEvent } from "typeorm-coherent";
 import { createDataSource } from "../database";
-import { parseFlags, UsageError } from "../flags";
+import { OWN_REDIS, parseFlags, UsageError } from "../flags";
+import { startOwnRedis } from "../own-redis";
 import { Watch } from "../watch";
-import { startOwnRedis } from "./own-redis";
 import { Instance } from "./process";
 
 const PRODUCT = 17;
@@ -32,8 +32,8 @@ async function main(args: readonly string[]): Promise<number> {
   const { redis, help, serve, database: file } = parseFlags(args);
   if (help) return (print(HELP), 0);
   if (serve || file !== undefined) throw new UsageError("--serve and --database are flags of npm run example.");
-  const own = redis === undefined ? await startOwnRedis() : undefined;
-  const url = redis ?? own!.url;
+  const own = redis === undefined || redis === OWN_REDIS ? await startOwnRedis() : undefined;
+  const url = own?.url ?? redis!;
   const folder = mkdtempSync(join(tmpdir(), "coherent-cluster-"));
   const database = join(folder, "shop.db");
   const instances: Instance[] = [];
@@ -111,7 +111,7 @@ async function main(args: readonly string[]): Promise<number> {
     return wrong === 0 ? 0 : 1;
   } finally {
     for (const instance of instances) await instance.close();
-    own?.stop();
+    await own?.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }

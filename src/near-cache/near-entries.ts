@@ -43,6 +43,10 @@ export class NearEntries {
     return this.entries.size;
   }
 
+  get bytes(): number {
+    return this.entries.calculatedSize;
+  }
+
   get(key: string): NearEntry | undefined {
     return this.entries.get(key);
   }

@@ -143,11 +143,14 @@ export class NearStore implements Store {
     for (const entries of this.all()) entries.clear();
   }
 
-  /** How many copies there are. */
-  get size(): number {
-    let size = 0;
-    for (const entries of this.all()) size += entries.size;
-    return size;
+  /** How many copies there are, and what they take as `maxBytes` counts it. */
+  get size(): { readonly copies: number; readonly bytes: number } {
+    let [copies, bytes] = [0, 0];
+    for (const entries of this.all()) {
+      copies += entries.size;
+      bytes += entries.bytes;
+    }
+    return { copies, bytes };
   }
 
   /** Also after the call: a read that was sent after it may have been answered before it, as it is sent anew with its script. */

@@ -9,9 +9,10 @@ import {
   type ObjectLiteral,
 } from "typeorm";
 import { isPromise, type Awaitable } from "../core/awaitable";
-import type { BypassReason, CacheReporter } from "../events";
+import type { BypassReason } from "../events";
 import { dataSourceOf } from "../metadata/data-source-hooks";
 import type { EntityModel } from "../metadata/entity-model";
+import type { CacheReporter } from "../telemetry/cache-reporter";
 import { cacheableQuery, type ReadKind } from "./cacheable-query";
 import { currentScope, inScope } from "./read-scope";
 import type { ReadCall, ReadResult, ReadThrough } from "./read-through";
@@ -168,7 +169,14 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     const plan = this.plan(kind, untyped);
     if (plan === undefined) return this.statements(method, typeorm);
     if (typeof plan === "string") return this.past(method, plan, typeorm);
-    const looked = look(plan.readThrough, plan.call);
+    const { readThrough, reporter, call } = plan;
+    const looked = reporter.isTraced("read")
+      ? reporter.trace(
+          "read",
+          () => ({ entity: call.model.name, method, by: "key" }),
+          (operation) => look(readThrough, { ...call, operation }),
+        )
+      : look(readThrough, call);
     const finish = (found: Found | BypassReason) =>
       typeof found === "string" ? this.past(method, found, typeorm) : resultOf(found);
     return isPromise(looked) ? looked.then(finish) : Promise.resolve(finish(looked));
@@ -188,7 +196,7 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
   private plan(
     kind: ReadKind,
     options: FindManyOptions<ObjectLiteral>,
-  ): { readonly readThrough: ReadThrough; readonly call: ReadCall } | BypassReason | undefined {
+  ): (Pick<Reader, "readThrough" | "reporter"> & { readonly call: ReadCall }) | BypassReason | undefined {
     const { manager } = this;
     const reader = readerOf(manager);
     if (reader === undefined) return "closed";
@@ -200,7 +208,7 @@ export class CachedRepository<Entity extends ObjectLiteral> extends Repository<E
     const read = cacheableQuery(model, kind, options);
     return read === undefined || typeof read === "string"
       ? read
-      : { readThrough: reader.readThrough, call: { manager, model, read, options } };
+      : { readThrough: reader.readThrough, reporter: reader.reporter, call: { manager, model, read, options } };
   }
 
   private bypass(method: string, reason: BypassReason): void {

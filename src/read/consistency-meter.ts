@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
-import type { CacheReporter, CheckOutcome, UndecidedReason } from "../events";
+import type { CheckOutcome, UndecidedReason } from "../events";
 import type { ReadAnswer, Store } from "../store/store";
+import type { CacheReporter } from "../telemetry/cache-reporter";
 import type { History } from "../telemetry/history";
 import type { EntryReader } from "./entry-reader";
 import type { Lookup } from "./filler";

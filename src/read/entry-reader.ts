@@ -1,8 +1,10 @@
 import type { Awaitable } from "../core/awaitable";
 import type { PayloadPacking } from "../codec/payload-packing";
-import type { CacheReporter, MissReason } from "../events";
+import type { MissReason } from "../events";
 import type { CacheLogger } from "../options";
 import type { ReadAnswer, ReadRequest, Store } from "../store/store";
+import type { CacheReporter } from "../telemetry/cache-reporter";
+import type { ReadOperation } from "../telemetry/operations";
 import type { Filler, Lookup } from "./filler";
 
 /** What the store had of what was asked for. */
@@ -46,24 +48,28 @@ export class EntryReader {
    * Asks in one round trip; what cannot be opened is a miss like any other.
    *
    * @param checked told of each hit that is not stale; undefined if nobody checks them
+   * @param operation gets what came of it; undefined if nobody listens
    * @returns undefined if the store did not answer
    */
   look<Asked extends Lookup, Decoded, Content>(
     asked: readonly Asked[],
     opening: Opening<Decoded, Content>,
     checked?: Checked<Asked>,
+    operation?: ReadOperation,
   ): Awaitable<Looked<Asked, Content> | undefined> {
     let answers: Awaitable<readonly ReadAnswer[]>;
     try {
       answers = this.options.store.read(this.requestsFor(asked, false));
     } catch (error) {
-      return this.failed("read", error);
+      return this.failed("read", error, operation);
     }
-    if (Array.isArray(answers)) return this.openAll(asked, answers as readonly ReadAnswer[], opening, checked);
+    if (Array.isArray(answers)) {
+      return noted(this.openAll(asked, answers as readonly ReadAnswer[], opening, checked), operation);
+    }
     // A store may have made its promise with something else than ours.
     return Promise.resolve(answers).then(
-      (found) => this.openAll(asked, found, opening, checked),
-      (error: unknown) => this.failed("read", error),
+      (found) => noted(this.openAll(asked, found, opening, checked), operation),
+      (error: unknown) => this.failed("read", error, operation),
     );
   }
 
@@ -89,8 +95,9 @@ export class EntryReader {
     }
   }
 
-  private failed(operation: string, error: unknown): undefined {
+  private failed(operation: string, error: unknown, read?: ReadOperation): undefined {
     this.options.reporter.emit("storeError", { operation, error });
+    if (read !== undefined) Object.assign(read, { outcome: "bypass", reason: "store-unavailable" });
   }
 
   /** Warns of a fault of an entity, the first time. */
@@ -185,6 +192,18 @@ export class EntryReader {
 }
 
 const NONE: readonly never[] = [];
+
+function noted<Asked extends Lookup, Content>(
+  looked: Looked<Asked, Content>,
+  operation: ReadOperation | undefined,
+): Looked<Asked, Content> {
+  if (operation === undefined) return looked;
+  const { hits, missed, stale } = looked;
+  operation.outcome = missed.length > 0 ? "miss" : stale.length > 0 ? "stale" : "hit";
+  operation.hits = hits.length;
+  operation.misses = missed.length;
+  return looked;
+}
 
 /** What of an answer is served. */
 interface Served {

@@ -4,9 +4,10 @@ import { storedEntry } from "../codec/stored-entry";
 import type { Stripe } from "../core/stripe";
 import { anyRowTag, barrierTag, groupOf, isFine, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
-import type { CacheReporter, UnfilledReason } from "../events";
+import type { UnfilledReason } from "../events";
 import { lifetimeOf, type EntitySettings } from "../metadata/entity-settings";
 import type { FillRequest, Store } from "../store/store";
+import type { CacheReporter } from "../telemetry/cache-reporter";
 
 /** One entry that a read asks for, and later fills. */
 export interface Lookup {
@@ -47,6 +48,9 @@ export interface Fill {
   /** Milliseconds, before jitter. */
   readonly ttl: number;
 }
+
+/** A lookup, and what it is filled with. */
+type Filled = Lookup & { readonly fill: Fill };
 
 /** Tags that are kept as guesses, over all entries. */
 const MOST_HINTED_TAGS = 200_000;
@@ -98,7 +102,14 @@ export class Filler {
   }
 
   /** Stores what was loaded, as far as the tokens allow. */
-  async fill(prepared: Prepared, fills: readonly (Lookup & { readonly fill: Fill })[]): Promise<void> {
+  async fill(prepared: Prepared, fills: readonly Filled[]): Promise<void> {
+    const [first] = fills;
+    if (first === undefined) return;
+    const about = () => ({ entity: first.entity, entries: fills.length });
+    await this.reporter.trace("fill", about, () => this.fillAll(prepared, fills));
+  }
+
+  private async fillAll(prepared: Prepared, fills: readonly Filled[]): Promise<void> {
     const requests: FillRequest[] = [];
     for (const one of fills) {
       this.remember(one.key, one.fill.rowTags);

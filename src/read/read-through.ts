@@ -7,6 +7,7 @@ import { KeyBuilderError } from "../errors";
 import type { BypassReason } from "../events";
 import { entryKey, type CachedQuery } from "../metadata/cached-query";
 import type { EntityModel } from "../metadata/entity-model";
+import type { ReadOperation } from "../telemetry/operations";
 import type { CacheableRead } from "./cacheable-query";
 import type { ConsistencyMeter } from "./consistency-meter";
 import type { EntityLoader, Loaded, LoadOptions } from "./entity-loader";
@@ -34,6 +35,8 @@ export interface ReadCall {
   readonly model: EntityModel;
   readonly read: CacheableRead;
   readonly options: FindManyOptions<ObjectLiteral>;
+  /** Gets what came of it; undefined if nobody listens. */
+  readonly operation?: ReadOperation | undefined;
 }
 
 /** Entities, and for a negative answer none. */
@@ -58,10 +61,9 @@ export class ReadThrough {
   }
 
   entities(call: ReadCall): Awaitable<ReadResult | BypassReason> {
-    const { model, read } = call;
-    const codec = this.options.codecOf(model);
+    const codec = this.options.codecOf(call.model);
     const checked = this.checking((one) => this.loading(call, [one], false));
-    const looked = this.look(model, read, codec, checked);
+    const looked = this.look(call, codec, checked);
     return isPromise(looked) ? looked.then((found) => this.found(call, found)) : this.found(call, looked);
   }
 
@@ -92,7 +94,7 @@ export class ReadThrough {
   async exists(call: ReadCall): Promise<boolean | BypassReason> {
     const codec = this.options.codecOf(call.model);
     const checked = this.checking((one) => this.loading(call, [one], false));
-    const looked = await this.look(call.model, call.read, whetherAny(codec), checked);
+    const looked = await this.look(call, whetherAny(codec), checked);
     if (typeof looked === "string") return looked;
     if (looked === undefined) return "store-unavailable";
     if (looked.stale.length > 0) this.loads.renew(looked.stale, this.loading(call, looked.stale, false));
@@ -103,7 +105,8 @@ export class ReadThrough {
   }
 
   /** The number of rows that the query finds. */
-  async count({ manager, model, read, options }: ReadCall): Promise<number | BypassReason> {
+  async count(call: ReadCall): Promise<number | BypassReason> {
+    const { manager, model, options } = call;
     const counting = (asked: readonly KeyedQuery[]): LoadPlan<Counted> => ({
       load: () => this.options.loader.count(manager, model, { find: options, members: asked.flatMap(membersOf) }),
       outcomesOf: ({ count, memberTags }) =>
@@ -111,7 +114,7 @@ export class ReadThrough {
       open: numberIn,
     });
     const checked = this.checking((one) => counting([one]));
-    const looked = await this.look(model, read, NUMBER, checked);
+    const looked = await this.look(call, NUMBER, checked);
     if (typeof looked === "string") return looked;
     if (looked === undefined) return "store-unavailable";
     if (looked.stale.length > 0) this.counts.renew(looked.stale, counting(looked.stale));
@@ -139,13 +142,14 @@ export class ReadThrough {
 
   /** Undefined if the store did not answer. */
   private look<Decoded, Content>(
-    model: EntityModel,
-    read: CacheableRead,
+    { model, read, operation }: ReadCall,
     opening: Opening<Decoded, Content>,
     checked: Checked<KeyedQuery> | undefined,
   ): Awaitable<Looked<KeyedQuery, Content> | undefined | "key-builder"> {
     const asked = this.keyed(model, read);
-    return asked === undefined ? "key-builder" : this.options.entries.look(asked, opening, checked);
+    if (asked !== undefined) return this.options.entries.look(asked, opening, checked, operation);
+    if (operation !== undefined) Object.assign(operation, { outcome: "bypass", reason: "key-builder" });
+    return "key-builder";
   }
 
   /** Has some hits checked, if they are; by what loads them anew. */

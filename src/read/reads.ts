@@ -1,7 +1,7 @@
 import type { DataSource, EntityTarget, FindManyOptions, ObjectLiteral, QueryRunner } from "typeorm";
 import type { PayloadPacking } from "../codec/payload-packing";
 import type { RowCodec } from "../codec/row-codec";
-import type { BypassReason, CacheReporter } from "../events";
+import type { BypassReason } from "../events";
 import { createTokenSource } from "../core/token";
 import type { EntityModel } from "../metadata/entity-model";
 import { defaultSettings } from "../metadata/entity-settings";
@@ -10,6 +10,7 @@ import type { CacheLogger, CacheOptions, Explanation } from "../options";
 import { SelectAnalyzer } from "../sql/select-text";
 import type { SqlAnalyzer } from "../sql/statement";
 import type { Store } from "../store/store";
+import type { CacheReporter } from "../telemetry/cache-reporter";
 import type { History } from "../telemetry/history";
 import { cacheableQuery } from "./cacheable-query";
 import { ConsistencyMeter } from "./consistency-meter";

@@ -4,9 +4,11 @@ import { decodeResult, encodeResult } from "../codec/result-codec";
 import type { RawRow } from "../codec/row-codec";
 import { placed } from "../core/stripe";
 import type { Tag } from "../core/tag";
-import type { BypassReason, CacheReporter, UnfilledReason } from "../events";
+import type { BypassReason, UnfilledReason } from "../events";
 import type { EntityModel } from "../metadata/entity-model";
 import type { EntitySettings } from "../metadata/entity-settings";
+import type { CacheReporter } from "../telemetry/cache-reporter";
+import type { ReadOperation } from "../telemetry/operations";
 import type { ConsistencyMeter } from "./consistency-meter";
 import type { EntryReader, Opening } from "./entry-reader";
 import type { Fill, Lookup } from "./filler";
@@ -75,10 +77,18 @@ export class StatementCache implements SelectInterceptor {
     if (cache !== true && !offered) return undefined;
     const asked = cache === false ? "cache-off" : this.lookupOf(select, runner, scope);
     if (scope.explain !== undefined) return this.explain(asked, scope.explain);
-    const found = typeof asked === "string" ? asked : await this.serve(asked, runner);
-    if (typeof found !== "string") return found;
+    const { reporter } = this.options;
     const method = scope.method ?? "query builder";
-    this.options.reporter.emit("bypass", { entity: this.nameOf(select), method, reason: found });
+    const found =
+      typeof asked === "string"
+        ? asked
+        : await reporter.trace(
+            "read",
+            () => ({ entity: asked.entity, method, by: "statement" }),
+            (operation) => this.serve(asked, runner, operation),
+          );
+    if (typeof found !== "string") return found;
+    reporter.emit("bypass", { entity: this.nameOf(select), method, reason: found });
     return undefined;
   }
 
@@ -99,7 +109,11 @@ export class StatementCache implements SelectInterceptor {
     return { ...lookup, ...place, reveal, members, sql, parameters, emptyTtl: Math.min(ttl, settings.negativeTtl) };
   }
 
-  private async serve(lookup: StatementLookup, runner: QueryRunner): Promise<readonly RawRow[] | BypassReason> {
+  private async serve(
+    lookup: StatementLookup,
+    runner: QueryRunner,
+    operation: ReadOperation | undefined,
+  ): Promise<readonly RawRow[] | BypassReason> {
     const { entries, onPrimary, meter } = this.options;
     const planOn = (given?: QueryRunner): LoadPlan<Loaded> => ({
       load: () => onPrimary((primary) => load(primary, lookup), given),
@@ -108,7 +122,7 @@ export class StatementCache implements SelectInterceptor {
     });
     // Not on the caller's runner, as below.
     const checked = meter && ((_: StatementLookup, payload: string) => meter.hit(lookup, payload, () => planOn()));
-    const looked = await entries.look([lookup], ROWS, checked);
+    const looked = await entries.look([lookup], ROWS, checked, operation);
     if (looked === undefined) return "store-unavailable";
     const [hit] = looked.hits;
     if (hit !== undefined) {

@@ -1,6 +1,7 @@
 import { debuglog } from "node:util";
 import { messageOf } from "../core/message-of";
-import type { CacheEventName, CacheEvents, CacheReporter } from "../events";
+import type { CacheEventName, CacheEvents } from "../events";
+import type { CacheReporter } from "./cache-reporter";
 
 const LINES: { readonly [Name in CacheEventName]: (event: CacheEvents[Name]) => string } = {
   hit: ({ entity, key }) => `read ${entity}: hit ${key}`,
@@ -15,6 +16,7 @@ const LINES: { readonly [Name in CacheEventName]: (event: CacheEvents[Name]) => 
   nearHit: ({ mode }) => `read: from a copy in this process (${mode})`,
   invalidated: ({ table, operation, tags, origin }) =>
     `heard ${operation} ${table}: invalidated ${tags.join(" ")}, by ${origin}`,
+  closed: () => "closed",
   gap: ({ reason, origin }) =>
     `heard: something may be missing (${reason})${origin === undefined ? "" : ` of ${origin}`}`,
   checked: ({ entity, key, ...check }) =>

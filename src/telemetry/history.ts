@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { unstriped } from "../core/stripe";
 import type { Tag } from "../core/tag";
-import type { CacheReporter } from "../events";
+import type { CacheReporter } from "./cache-reporter";
 
 /** An invalidation that this process has sent, or heard of. */
 export interface PastInvalidation {

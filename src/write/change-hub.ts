@@ -2,17 +2,18 @@ import type { DataSource } from "typeorm";
 import type { Change, OutsideChange } from "../core/change";
 import { isBarrier, type Tag } from "../core/tag";
 import { CacheConfigError } from "../errors";
-import type { CacheReporter } from "../events";
 import { ChangeChannel } from "../feed/change-channel";
 import type { Schema } from "../metadata/schema";
 import type { NearStore } from "../near-cache/near-store";
 import type { CacheLogger } from "../options";
 import type { Store } from "../store/store";
+import type { CacheReporter } from "../telemetry/cache-reporter";
 import { changesOf } from "./change-of";
 import { ChangeFeeds } from "./change-feeds";
 import type { Announce } from "./commit-protocol";
 import { OutsideWrites } from "./outside-writes";
 import type { PendingInvalidations } from "./pending-invalidations";
+import { sendInvalidation } from "./send-invalidation";
 
 /** The channel's options, resolved; times in milliseconds. */
 export interface ChannelSettings {
@@ -50,10 +51,15 @@ export class ChangeHub {
   constructor(private readonly options: ChangeHubOptions) {
     const { channel, store, origin, reporter, logger, near } = options;
     // Everybody hears the same message.
-    this.asked = new OutsideWrites({ ...options, announce: undefined, cause: "a message from outside" });
+    this.asked = new OutsideWrites({
+      ...options,
+      announce: undefined,
+      cause: "a message from outside",
+      path: "message",
+    });
     const warn = logger.warn.bind(logger);
     const announce: Announce = (tags, told) => this.announce(tags, told);
-    this.feeds = new ChangeFeeds({ ...options, announce, warn, cause: "a change feed" });
+    this.feeds = new ChangeFeeds({ ...options, announce, warn, cause: "a change feed", path: "feed" });
     if (channel === undefined || store.listen === undefined) return;
     this.channel = new ChangeChannel(origin, channel.secret, {
       told: (change, by, sequence) => {
@@ -122,8 +128,7 @@ export class ChangeHub {
   async invalidate(tags: readonly Tag[]): Promise<void> {
     const { store, reporter, pending } = this.options;
     try {
-      await store.invalidate(tags, this.announce(tags));
-      reporter.emit("invalidate", { tags, cause: "by hand" });
+      await sendInvalidation({ store, reporter, announce: this.announce }, { tags, cause: "by hand", path: "by-hand" });
     } catch (error) {
       pending().add(tags);
       throw error;

@@ -3,10 +3,14 @@ import type { Clock } from "../core/clock";
 import { isBarrier, type Tag } from "../core/tag";
 import type { Token, TokenSource } from "../core/token";
 import { LockError } from "../errors";
-import type { CacheReporter } from "../events";
+import type { WritePath } from "../events";
 import type { CacheLogger, Consistency } from "../options";
 import type { Store, WriteThroughRequest } from "../store/store";
+import type { CacheReporter } from "../telemetry/cache-reporter";
+import { aboutTags } from "../telemetry/event-channels";
+import type { LockOperation } from "../telemetry/operations";
 import type { PendingInvalidations } from "./pending-invalidations";
+import { sendInvalidation } from "./send-invalidation";
 
 /** What has to be locked before a COMMIT. */
 export interface LockPlan {
@@ -15,6 +19,7 @@ export interface LockPlan {
   readonly readTags: readonly Tag[];
   /** What writes, for events. */
   readonly cause: string;
+  readonly path: WritePath;
 }
 
 /** Tags in the hands of a writer, from LOCK to UNLOCK. */
@@ -27,11 +32,14 @@ export interface HeldLock {
   readonly locked: boolean;
   /** When LOCK was sent, on the monotonic clock. */
   readonly since: number;
+  /** When the first LOCK of this holder was. */
+  readonly first: number;
 }
 
 /** What is done at the end of a lock. */
 export interface Ending {
   readonly cause: string;
+  readonly path: WritePath;
   /** The lock was renewed, so it may have been lost before. */
   readonly renewed?: boolean;
   /** Entries to write through, under this token. */
@@ -81,14 +89,15 @@ export class CommitProtocol {
     const tags = new Set([...(held?.tags ?? []), ...plan.tags]);
     const holder = held?.holder ?? this.options.tokens();
     const since = this.options.clock.monotonic();
-    const unlocked: HeldLock = { holder, tags, tokens: new Map(), locked: false, since };
+    const first = held?.first ?? since;
+    const unlocked: HeldLock = { holder, tags, tokens: new Map(), locked: false, since, first };
     if (this.options.consistency === "relaxed") return unlocked;
     try {
-      return await this.lockInTime(plan, tags, holder);
+      return await this.lockInTime(plan, tags, holder, held);
     } catch (cause) {
       this.options.reporter.emit("storeError", { operation: "lock", error: cause });
       // LOCK may have arrived although its answer did not: what it left is void after the lock TTL, or now.
-      void this.unlock(unlocked, []).catch(() => undefined);
+      void this.unlock(unlocked, plan, []).catch(() => undefined);
       if (this.options.consistency === "strict") throw strictError(cause);
       return unlocked;
     }
@@ -99,13 +108,14 @@ export class CommitProtocol {
    *
    * @returns undefined if they could not be locked: then nothing can be searched for, which is no fault
    */
-  async hold(barriers: readonly Tag[], held?: HeldLock): Promise<HeldLock | undefined> {
+  async hold(barriers: readonly Tag[], path: WritePath, held?: HeldLock): Promise<HeldLock | undefined> {
     if (this.options.consistency === "relaxed") return undefined;
     const known = held !== undefined && this.isUnbroken(held) ? held : undefined;
     const tags = new Set([...(known?.tags ?? []), ...barriers]);
     const holder = known?.holder ?? this.options.tokens();
     try {
-      const found = await this.lockInTime({ tags: barriers, readTags: [], cause: "search" }, tags, holder);
+      const plan = { tags: barriers, readTags: [], cause: "search", path };
+      const found = await this.lockInTime(plan, tags, holder, known);
       return known === undefined || this.isUnbroken(known) ? found : undefined;
     } catch (cause) {
       this.options.reporter.emit("storeError", { operation: "lock", error: cause });
@@ -160,24 +170,25 @@ export class CommitProtocol {
   async release(
     held: HeldLock,
     outcome: "committed" | "rolled-back" | "failed" | "unknown",
-    { cause, renewed = false, entries = () => [], searched = [], told = [] }: Ending,
+    ending: Ending,
   ): Promise<void> {
+    const { cause, path, renewed = false, entries = () => [], searched = [], told = [] } = ending;
     const { reporter, logger, pending } = this.options;
     const tags = held.locked ? [...held.tags] : [...held.tags, ...searched];
-    if (!held.locked) return outcome === "rolled-back" ? undefined : this.invalidate(tags, cause, told);
+    if (!held.locked) return outcome === "rolled-back" ? undefined : this.invalidate(tags, ending, told);
     try {
       if (outcome !== "unknown") {
         const token = this.options.tokens();
         const write = outcome === "committed" ? entries(token) : [];
-        const answer = await this.unlock(held, write, token, outcome === "rolled-back" ? undefined : told);
-        if ((renewed || !answer.held) && outcome !== "rolled-back") await this.invalidate(searched, cause);
+        const answer = await this.unlock(held, ending, write, token, outcome === "rolled-back" ? undefined : told);
+        if ((renewed || !answer.held) && outcome !== "rolled-back") await this.invalidate(searched, ending);
         if (!answer.held && outcome !== "rolled-back") {
           logger.warn(
             `A lock was lost before its COMMIT had returned (${cause}). If COMMITs take long, raise the option lockTtl.`,
           );
         }
       } else await this.tell(tags, told);
-      if (outcome !== "rolled-back") reporter.emit("invalidate", { tags, cause });
+      if (outcome !== "rolled-back") reporter.emit("invalidate", { tags, cause, path });
     } catch (error) {
       reporter.emit("storeError", { operation: "unlock", error });
       pending.add([...tags, ...searched]);
@@ -185,12 +196,15 @@ export class CommitProtocol {
   }
 
   /** Makes what depends on these tags unreadable, now or as soon as the store answers. Never rejects. */
-  async invalidate(tags: readonly Tag[], cause: string, told: readonly Change[] = []): Promise<void> {
-    const { reporter, store, pending, announce } = this.options;
+  async invalidate(
+    tags: readonly Tag[],
+    { cause, path }: Pick<Ending, "cause" | "path">,
+    told: readonly Change[] = [],
+  ): Promise<void> {
+    const { reporter, pending } = this.options;
     if (tags.length === 0) return;
     try {
-      await store.invalidate(tags, announce?.(tags, told));
-      reporter.emit("invalidate", { tags, cause });
+      await sendInvalidation(this.options, { tags, cause, path, told });
     } catch (error) {
       reporter.emit("storeError", { operation: "invalidate", error });
       pending.add(tags);
@@ -206,20 +220,45 @@ export class CommitProtocol {
   /** @param told undefined if nothing has changed */
   private unlock(
     held: HeldLock,
+    { cause, path }: Pick<Ending, "cause" | "path">,
     entries: readonly WriteThroughRequest[],
     token = this.options.tokens(),
     told?: readonly Change[],
   ) {
-    const { store, tagTtl, announce } = this.options;
+    const { store, tagTtl, announce, reporter, clock } = this.options;
     const watched = Array.from(held.tokens, ([tag, token]) => ({ tag, token })).filter(({ tag }) => isBarrier(tag));
     const messages = told === undefined ? undefined : announce?.(held.tags, told);
     const tags = [...held.tags];
-    return store.unlock({ tags, holder: held.holder, token, tagTtl: tagTtl(), watched, entries, messages });
+    const request = { tags, holder: held.holder, token, tagTtl: tagTtl(), watched, entries, messages };
+    return reporter.trace(
+      "unlock",
+      () => ({ ...aboutTags(tags), cause, path }),
+      (operation) => {
+        if (operation === undefined) return store.unlock(request);
+        return store.unlock(request).finally(() => (operation.held = clock.monotonic() - held.first));
+      },
+    );
   }
 
-  private async lockInTime(plan: LockPlan, tags: ReadonlySet<Tag>, holder: string): Promise<HeldLock> {
+  private lockInTime(plan: LockPlan, tags: ReadonlySet<Tag>, holder: string, before?: HeldLock): Promise<HeldLock> {
+    const { cause, path } = plan;
+    const about = () => ({ ...aboutTags([...tags]), cause, path });
+    return this.options.reporter.trace("lock", about, (operation) =>
+      this.attemptToLock(plan, tags, holder, before, operation),
+    );
+  }
+
+  private async attemptToLock(
+    plan: LockPlan,
+    tags: ReadonlySet<Tag>,
+    holder: string,
+    before: HeldLock | undefined,
+    operation: LockOperation | undefined,
+  ): Promise<HeldLock> {
     const { store, clock, lockTtl, tagTtl, reporter, announceLock } = this.options;
+    const begun = clock.monotonic();
     for (let attempt = 1; ; attempt += 1) {
+      if (operation !== undefined) operation.attempts = attempt;
       const since = clock.monotonic();
       const messages = announceLock?.([...tags]);
       const tokens = await store.lock([...tags], holder, plan.readTags, tagTtl(), messages);
@@ -230,9 +269,10 @@ export class CommitProtocol {
         tokens: new Map(found.filter(([, token]) => token !== "")),
         locked: true,
         since,
+        first: before?.first ?? begun,
       };
       if (this.isFresh(held)) {
-        reporter.emit("lock", { tags: [...tags], cause: plan.cause });
+        reporter.emit("lock", { tags: [...tags], cause: plan.cause, path: plan.path });
         return held;
       }
       if (attempt === MOST_ATTEMPTS) {

@@ -71,7 +71,8 @@ export async function planWrite(
     writeThrough.push(...models.map((model) => ({ model, rows: [...table.rows.values()] })));
   }
   const cause = [...changes.causes].join("; ");
-  return { tags: [...tags], readTags: [...readTags], cause, writeThrough, searched, told };
+  const path = readKeyTags === undefined ? "statement" : "transaction";
+  return { path, tags: [...tags], readTags: [...readTags], cause, writeThrough, searched, told };
 }
 
 async function tagsOf(changes: TableChanges, readKeyTags: KeyTagReader | undefined): Promise<ReadonlySet<Tag>> {

@@ -56,7 +56,8 @@ export class LockedSender {
         return await this.under(runner, journal, plan, current, () => journal.during(changes, send));
       }
     } finally {
-      if (held !== undefined) await this.protocol.release(held, "rolled-back", { cause: "not sent" });
+      if (held !== undefined)
+        await this.protocol.release(held, "rolled-back", { cause: "not sent", path: "statement" });
     }
   }
 
@@ -68,7 +69,8 @@ export class LockedSender {
   /** Nothing that was searched for has been committed. */
   async rolledBack(journal: TransactionJournal): Promise<void> {
     const hold = journal.takeHold();
-    if (hold !== undefined) await this.protocol.release(hold, "rolled-back", { cause: "rolled back" });
+    if (hold !== undefined)
+      await this.protocol.release(hold, "rolled-back", { cause: "rolled back", path: "transaction" });
   }
 
   /** LOCK all that the journal holds, then COMMIT or whatever may be one, then UNLOCK. */
@@ -96,14 +98,15 @@ export class LockedSender {
         return await this.under(runner, journal, plan, current, send);
       }
     } finally {
-      if (held !== undefined) await this.protocol.release(held, "rolled-back", { cause: "not committed" });
+      if (held !== undefined)
+        await this.protocol.release(held, "rolled-back", { cause: "not committed", path: "transaction" });
     }
   }
 
   /** For a write whose transaction may have ended before it arrived: invalidates at once, before its caller hears of it. */
   async makeUpFor(changes: ChangeSet): Promise<void> {
     const plan = await planWrite(changes, this.writeThrough.stripes);
-    if (plan.tags.length > 0) await this.protocol.invalidate(plan.tags, plan.cause, plan.told);
+    if (plan.tags.length > 0) await this.protocol.invalidate(plan.tags, plan, plan.told);
   }
 
   private async under<Result>(
@@ -118,9 +121,9 @@ export class LockedSender {
     let committed: CommittedRows[] = [];
     const release = async () => {
       const renewed = stop();
-      const { cause, searched, told } = plan;
+      const { cause, path, searched, told } = plan;
       const entries = (token: Token) => (renewed ? [] : writeThroughEntries(committed, held, token, this.writeThrough));
-      await this.protocol.release(held, outcome, { cause, renewed, searched, told, entries });
+      await this.protocol.release(held, outcome, { cause, path, renewed, searched, told, entries });
     };
     try {
       const result = await send();

@@ -1,14 +1,16 @@
 import type { DataSource } from "typeorm";
 import type { Change, OutsideChange, RowKey } from "../core/change";
 import { epochTag, group, type Tag } from "../core/tag";
-import type { CacheReporter } from "../events";
+import type { WritePath } from "../events";
 import type { Key } from "../metadata/entity-model";
 import type { Schema, TableModel } from "../metadata/schema";
 import type { Store } from "../store/store";
+import type { CacheReporter } from "../telemetry/cache-reporter";
 import { changeOf } from "./change-of";
 import { ChangeSet } from "./change-set";
 import type { Announce } from "./commit-protocol";
 import type { PendingInvalidations } from "./pending-invalidations";
+import { sendInvalidation } from "./send-invalidation";
 import { tagsOfRows } from "./tags-of-row";
 
 /** What is needed of the cache around it. */
@@ -23,6 +25,7 @@ export interface OutsideWritesOptions {
   /** Whether the connection of this process shows rows that are not committed, and how many transactions have begun on it. */
   readonly transactions: () => { readonly open: boolean; readonly begun: number };
   readonly cause: string;
+  readonly path: WritePath;
 }
 
 /**
@@ -67,10 +70,9 @@ export class OutsideWrites {
    * @throws StoreError if the store does not answer; the invalidation is then made up for as soon as it does
    */
   async invalidateTags(tags: readonly Tag[], told: readonly Change[] = []): Promise<void> {
-    const { store, pending, reporter, announce, cause } = this.options;
+    const { pending, reporter, cause, path } = this.options;
     try {
-      await store.invalidate(tags, announce?.(tags, told));
-      reporter.emit("invalidate", { tags, cause });
+      await sendInvalidation(this.options, { tags, cause, path, told });
     } catch (error) {
       reporter.emit("storeError", { operation: "invalidate", error });
       pending().add(tags);

@@ -1,6 +1,4 @@
 import { epochTag, groupOf, type Tag } from "../core/tag";
-import type { Store } from "../store/store";
-import type { Announce } from "./commit-protocol";
 
 /** More tags than this, and the epochs of their tables take their place. */
 const MOST_TAGS = 10_000;
@@ -20,10 +18,8 @@ export class PendingInvalidations {
   private delay = FIRST_RETRY_MS;
   private draining: Promise<void> | undefined;
 
-  constructor(
-    private readonly store: Store,
-    private readonly announce?: Announce,
-  ) {}
+  /** @param invalidate rejects if the store does not answer */
+  constructor(private readonly invalidate: (tags: readonly Tag[]) => Promise<void>) {}
 
   get size(): number {
     return this.tags.size + this.sent.size;
@@ -56,7 +52,7 @@ export class PendingInvalidations {
     const batch = this.tags;
     [this.sent, this.tags] = [batch, new Set()];
     try {
-      await this.store.invalidate([...batch], this.announce?.(batch));
+      await this.invalidate([...batch]);
       this.sent = new Set();
       this.delay = FIRST_RETRY_MS;
     } catch {

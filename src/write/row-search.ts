@@ -1,5 +1,6 @@
 import type { QueryRunner } from "typeorm";
 import { barrierTag } from "../core/tag";
+import type { WritePath } from "../events";
 import type { ChangeSet, TableChanges, WrittenRow } from "./change-set";
 import { MOST_ROWS } from "./change-set";
 import type { CommitProtocol, HeldLock } from "./commit-protocol";
@@ -22,7 +23,7 @@ export class RowSearch {
    */
   async inside(runner: QueryRunner, journal: TransactionJournal, changes: ChangeSet, ask: Ask): Promise<void> {
     const tables = [...changes.tables.values()].filter(({ searches }) => searches.length > 0);
-    const hold = await this.hold(tables, journal.hold);
+    const hold = await this.hold(tables, "transaction", journal.hold);
     if (hold === undefined) return;
     journal.hold = hold;
     const { type } = runner.connection.options;
@@ -46,7 +47,7 @@ export class RowSearch {
     );
     if (tables.length === 0 || journal.isOpen() || journal.ending > 0) return undefined;
     const { begun, turns } = journal;
-    const hold = await this.hold(tables, undefined);
+    const hold = await this.hold(tables, "statement");
     if (hold === undefined) return undefined;
     try {
       for (const table of tables) {
@@ -65,9 +66,9 @@ export class RowSearch {
     return hold;
   }
 
-  private async hold(tables: readonly TableChanges[], held: HeldLock | undefined): Promise<HeldLock | undefined> {
+  private async hold(tables: readonly TableChanges[], path: WritePath, held?: HeldLock): Promise<HeldLock | undefined> {
     const barriers = tables.map(({ table }) => barrierTag(table.group));
-    return barriers.length === 0 ? undefined : this.protocol.hold(barriers, held);
+    return barriers.length === 0 ? undefined : this.protocol.hold(barriers, path, held);
   }
 
   private async find(

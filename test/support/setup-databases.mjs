@@ -1,10 +1,11 @@
 // jest globalSetup of the projects that run on every database; jest runs it once, whatever the number of projects.
 import { provideDatabases, provideRedis } from "../../scripts/services/client.mjs";
+import { reportMissing } from "./missing.mjs";
 
 export default async function setup() {
   process.env.TEST_REPORT_REDIS = await provideRedis();
   const { report, missing, stop } = await provideDatabases("postgres", "mariadb");
   process.env.TEST_REPORT_DATABASES = JSON.stringify(report);
-  process.env.TEST_REPORT_MISSING = JSON.stringify(missing);
+  reportMissing(missing);
   globalThis.stopTestDatabases = stop;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@jest/globals";
 import { decodeResult, encodeResult } from "../../../src/codec/result-codec";
 import { encodeRaw, UnencodableValue } from "../../../src/codec/raw-value";
 import { encodeEntry } from "../../../src/core/entry";
-import { CacheReporter } from "../../../src/events";
+import { CacheReporter } from "../../../src/telemetry/cache-reporter";
 import { ChangeChannel, type ChannelListener } from "../../../src/feed/change-channel";
 import { decodeMessage } from "../../../src/feed/change-message";
 import { rowTarget } from "../../../src/sql/row-target";
@@ -193,7 +193,7 @@ describe("memory", () => {
   });
 
   it("does not grow with what others publish", () => {
-    const reporter = new CacheReporter();
+    const reporter = new CacheReporter("test");
     const history = new History(reporter);
     const listener: ChannelListener = {
       told: (change, origin, sequence) => reporter.emit("invalidated", { ...change, origin, sequence, own: false }),

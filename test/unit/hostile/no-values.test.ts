@@ -29,7 +29,7 @@ const PASSWORD = "password-that-nobody-may-see";
 
 const EVENTS = Object.keys({
   ...{ hit: 0, miss: 0, fill: 0, unfilled: 0, bypass: 0, lock: 0, invalidate: 0, writeThrough: 0, storeError: 0 },
-  ...{ storeState: 0, staleHit: 0, nearHit: 0, checked: 0, invalidated: 0, gap: 0, rejected: 0 },
+  ...{ storeState: 0, staleHit: 0, nearHit: 0, checked: 0, invalidated: 0, gap: 0, rejected: 0, closed: 0 },
 } satisfies Record<CacheEventName, number>) as CacheEventName[];
 
 describe("logs, events and numbers", () => {

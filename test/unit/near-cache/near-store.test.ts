@@ -83,7 +83,7 @@ describe.each(["verify", "trust"] as const)("copies that are kept to %s", (mode)
 
   it("are not made of misses", async () => {
     expect([await read(), await read()]).toEqual(["absent", "absent"]);
-    expect(near.size).toBe(0);
+    expect(near.size.copies).toBe(0);
   });
 
   it("end with whatever this process locks, unlocks or invalidates", async () => {
@@ -91,7 +91,7 @@ describe.each(["verify", "trust"] as const)("copies that are kept to %s", (mode)
       await fill("old");
       await read();
       await near.lock([tag], "w", [], 1);
-      expect(near.size).toBe(0);
+      expect(near.size.copies).toBe(0);
       expect(await read()).toBe("stale");
       await near.unlock({ tags: [tag], holder: "w", token: "t", tagTtl: 1, watched: [], entries: [] });
       expect(await read()).toBe("stale");
@@ -107,7 +107,7 @@ describe.each(["verify", "trust"] as const)("copies that are kept to %s", (mode)
     await read();
     shared.invalidate = () => Promise.reject(new Error("away"));
     await expect(near.invalidate(["g|id=1"])).rejects.toThrow("away");
-    expect(near.size).toBe(0);
+    expect(near.size.copies).toBe(0);
   });
 
   it("end with what others are told to have written, and with no more", async () => {
@@ -184,15 +184,15 @@ describe.each(["verify", "trust"] as const)("copies that are kept to %s", (mode)
       await fill("1", { key: `k${id}` });
       await read({ key: `k${id}` });
     }
-    expect(near.size).toBe(10);
+    expect(near.size.copies).toBe(10);
     await open({ maxBytes: 1000 });
     await fill("x".repeat(600));
     await read();
-    expect(near.size).toBe(0);
+    expect(near.size.copies).toBe(0);
     await fill("x".repeat(50), { key: "a" });
     await fill("x".repeat(50), { key: "b" });
     for (const key of ["a", "b"]) await read({ key });
-    expect(near.size).toBe(2);
+    expect(near.size.copies).toBe(2);
   });
 
   it("are asked for together with others", async () => {
@@ -212,7 +212,7 @@ describe.each(["verify", "trust"] as const)("copies that are kept to %s", (mode)
   it("are none of a table that has no near cache", async () => {
     await fill("1", { group: "h", tags: ["h|"] });
     for (const _ of [1, 2]) await read({ group: "h", tags: ["h|"] });
-    expect(near.size).toBe(0);
+    expect(near.size.copies).toBe(0);
     expect(asked).toEqual(["read k", "read k"]);
   });
 
@@ -255,14 +255,14 @@ describe.each(["verify", "trust"] as const)("copies that are kept to %s", (mode)
     await fill("old");
     await read();
     channel.down();
-    expect(near.size).toBe(0);
+    expect(near.size.copies).toBe(0);
     await read();
-    expect(near.size).toBe(0);
+    expect(near.size.copies).toBe(0);
     channel.up();
     channel.confirmed(now);
     await read();
-    expect(near.size).toBe(1);
+    expect(near.size.copies).toBe(1);
     near.clear(); // A gap.
-    expect(near.size).toBe(0);
+    expect(near.size.copies).toBe(0);
   });
 });

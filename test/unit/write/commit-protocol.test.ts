@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import { LockError, StoreError } from "../../../src/errors";
-import { CacheReporter } from "../../../src/events";
 import type { Consistency } from "../../../src/options";
 import type { Store, UnlockRequest } from "../../../src/store/store";
+import { CacheReporter } from "../../../src/telemetry/cache-reporter";
 import { CommitProtocol, type Announce, type HeldLock } from "../../../src/write/commit-protocol";
 import { PendingInvalidations } from "../../../src/write/pending-invalidations";
 
 const LOCK_TTL = 900;
-const PLAN = { tags: ["t|*", "t|id=1"], readTags: ["t|"], cause: "update t" };
+const PLAN = { tags: ["t|*", "t|id=1"], readTags: ["t|"], cause: "update t", path: "transaction" } as const;
 const away = () => Promise.reject(new StoreError("STORE_TIMEOUT", "too late"));
 
 /** A protocol over a store of which each call can be replaced, and a clock that only the test moves. */
@@ -40,9 +40,9 @@ function setUp(consistency: Consistency = "strict", replaced: Partial<Store> = {
     announced.push(`${[...tags].join()} ${told.map(({ operation }) => operation).join()}`);
     return new Map([["t", `message ${announced.length}`]]);
   };
-  const reporter = new CacheReporter();
+  const reporter = new CacheReporter("test");
   for (const name of ["lock", "invalidate", "storeError"] as const) reporter.on(name, () => events.push(name));
-  const pending = new PendingInvalidations(store);
+  const pending = new PendingInvalidations((tags) => store.invalidate(tags));
   const protocol = new CommitProtocol({
     store,
     pending,
@@ -73,6 +73,7 @@ const held = (more: Partial<HeldLock> = {}): HeldLock => ({
   tokens: new Map(),
   locked: true,
   since: 0,
+  first: 0,
   ...more,
 });
 
@@ -99,7 +100,7 @@ describe("LOCK", () => {
         return Promise.resolve([]);
       },
     });
-    const lock = await protocol.lock({ tags: ["u|"], readTags: [], cause: "" }, held());
+    const lock = await protocol.lock({ tags: ["u|"], readTags: [], cause: "", path: "transaction" }, held());
     expect(seen).toEqual([[["t|*", "t|id=1", "u|"], "me"]]);
     expect([...lock.tags]).toEqual(["t|*", "t|id=1", "u|"]);
   });
@@ -211,7 +212,11 @@ describe("UNLOCK", () => {
 
   it("after COMMIT carries the entries, made with the token that it brings", async () => {
     const { protocol, unlocked, events } = setUp();
-    await protocol.release(held(), "committed", { cause: "why", entries: (token) => [{ ...entry, value: token }] });
+    await protocol.release(held(), "committed", {
+      path: "transaction",
+      cause: "why",
+      entries: (token) => [{ ...entry, value: token }],
+    });
     expect(unlocked).toEqual([
       {
         tags: PLAN.tags,
@@ -227,26 +232,26 @@ describe("UNLOCK", () => {
 
   it.each(["rolled-back", "failed"] as const)("carries none after %s", async (outcome) => {
     const { protocol, unlocked } = setUp();
-    await protocol.release(held(), outcome, { cause: "why", entries: () => [entry] });
+    await protocol.release(held(), outcome, { path: "transaction", cause: "why", entries: () => [entry] });
     expect(unlocked[0]!.entries).toEqual([]);
   });
 
   it("is not sent if nobody knows whether the COMMIT is still under way: the lock ends at its TTL", async () => {
     const { protocol, calls, events } = setUp();
-    await protocol.release(held(), "unknown", { cause: "why", entries: () => [entry] });
+    await protocol.release(held(), "unknown", { path: "transaction", cause: "why", entries: () => [entry] });
     expect(calls).toEqual([]);
     expect(events).toEqual(["invalidate"]);
   });
 
   it("warns if the lock had been lost", async () => {
     const { protocol, warnings } = setUp("strict", { unlock: () => Promise.resolve({ held: false, written: 0 }) });
-    await protocol.release(held(), "committed", { cause: "update t" });
+    await protocol.release(held(), "committed", { path: "transaction", cause: "update t" });
     expect(warnings).toEqual([expect.stringMatching(/update t.*lockTtl/)]);
   });
 
   it("that gets no answer is made up for", async () => {
     const { protocol, pending, events } = setUp("strict", { unlock: away });
-    await protocol.release(held(), "committed", { cause: "why" });
+    await protocol.release(held(), "committed", { path: "transaction", cause: "why" });
     expect(pending.size).toBe(2);
     expect(events).toEqual(["storeError"]);
     pending.stop();
@@ -254,10 +259,10 @@ describe("UNLOCK", () => {
 
   it("without a lock is an invalidation, and nothing after a rollback", async () => {
     const { protocol, calls } = setUp();
-    await protocol.release(held({ locked: false }), "rolled-back", { cause: "why" });
+    await protocol.release(held({ locked: false }), "rolled-back", { path: "transaction", cause: "why" });
     expect(calls).toEqual([]);
     for (const outcome of ["committed", "failed", "unknown"] as const) {
-      await protocol.release(held({ locked: false }), outcome, { cause: "why" });
+      await protocol.release(held({ locked: false }), outcome, { path: "transaction", cause: "why" });
     }
     expect(calls).toEqual(["invalidate", "invalidate", "invalidate"]);
   });
@@ -267,13 +272,13 @@ describe("UNLOCK", () => {
       throw new Error("a bug");
     };
     const set = setUp("strict", { unlock: () => Promise.resolve({ held: false, written: 0 }), invalidate: away });
-    await set.protocol.release(held(), "committed", { cause: "why", entries: throwing });
-    await set.protocol.release(held({ locked: false }), "committed", { cause: "why" });
-    await set.protocol.invalidate(["t|"], "why");
+    await set.protocol.release(held(), "committed", { path: "transaction", cause: "why", entries: throwing });
+    await set.protocol.release(held({ locked: false }), "committed", { path: "transaction", cause: "why" });
+    await set.protocol.invalidate(["t|"], { path: "statement", cause: "why" });
     expect(set.pending.size).toBe(3);
     const broken = setUp("strict", { unlock: throwing, invalidate: throwing });
-    await broken.protocol.release(held(), "committed", { cause: "why" });
-    await broken.protocol.release(held({ locked: false }), "committed", { cause: "why" });
+    await broken.protocol.release(held(), "committed", { path: "transaction", cause: "why" });
+    await broken.protocol.release(held({ locked: false }), "committed", { path: "transaction", cause: "why" });
     expect(broken.pending.size).toBe(2);
     set.pending.stop();
     broken.pending.stop();
@@ -289,14 +294,14 @@ describe("UNLOCK", () => {
         },
       },
     });
-    await loud.release(held(), "committed", { cause: "why" });
+    await loud.release(held(), "committed", { path: "transaction", cause: "why" });
     pending.stop();
   });
 });
 
 describe("those who listen", () => {
   const told = [{ table: "t", group: "t", operation: "update", rows: [{ id: 1 }], tags: PLAN.tags }] as const;
-  const ending = { cause: "update t", told };
+  const ending = { path: "transaction", cause: "update t", told } as const;
   const messages = new Map([["t", "message 1"]]);
 
   it.each(["committed", "failed"] as const)("are told with the UNLOCK: %s", async (outcome) => {

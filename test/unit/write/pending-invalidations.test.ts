@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import type { Store } from "../../../src/store/store";
+import { CacheReporter } from "../../../src/telemetry/cache-reporter";
 import { PendingInvalidations } from "../../../src/write/pending-invalidations";
+import { sendInvalidation } from "../../../src/write/send-invalidation";
 
 /** A store of which only `invalidate` counts; the test says how each call ends. */
 function scriptedStore() {
@@ -20,7 +22,7 @@ describe("invalidations that the store did not take", () => {
   beforeEach(() => {
     jest.useFakeTimers();
     scripted = scriptedStore();
-    pending = new PendingInvalidations(scripted.store);
+    pending = new PendingInvalidations((tags) => scripted.store.invalidate(tags));
   });
   afterEach(() => {
     pending.stop();
@@ -52,10 +54,16 @@ describe("invalidations that the store did not take", () => {
     const sent: unknown[] = [];
     const store = { invalidate: async (...args: unknown[]) => void sent.push(args) } as unknown as Store;
     const messages = new Map([["a", "message"]]);
-    const telling = new PendingInvalidations(store, (tags) => ([...tags].join() === "a|id=1" ? messages : undefined));
+    const reporter = new CacheReporter("test");
+    const announce = (tags: Iterable<string>) => ([...tags].join() === "a|id=1" ? messages : undefined);
+    const why = { cause: "made up for", path: "made-up-for" } as const;
+    const telling = new PendingInvalidations((tags) =>
+      sendInvalidation({ store, reporter, announce }, { tags, ...why }),
+    );
     telling.add(["a|id=1"]);
     await telling.drain();
     expect(sent).toEqual([[["a|id=1"], messages]]);
+    expect(reporter.stats({ pending: 0, near: { copies: 0, bytes: 0 } }).invalidationsBy["made-up-for"]).toBe(1);
   });
 
   it("count until the store has answered", async () => {
