@@ -182,7 +182,7 @@ describe("a cluster whose slots move", () => {
         down: () => heard.push("down"),
         confirmed: () => undefined,
       },
-      50,
+      300,
     );
     await say("before");
     await until(() => all("before").every((word) => heard.includes(word)));
@@ -191,7 +191,9 @@ describe("a cluster whose slots move", () => {
     await until(() => heard.includes("down") && heard.at(-1) === "up");
     await say("after");
     await until(() => all("after").every((word) => heard.includes(word)));
-    expect(heard.toSorted()).toEqual([...all("after"), ...all("before"), "down", "up", "up"]);
+    // Each once; on a slow machine the connections may have been given up in between, which is told as well.
+    const words = heard.filter((word) => word !== "up" && word !== "down");
+    expect(words.toSorted()).toEqual([...all("after"), ...all("before")]);
     await cluster.move([channel], away, home);
   });
 
