@@ -16,7 +16,7 @@ Measures what each step of the protocol costs on this machine, and simulates a f
   --tables N        default 20
   --rows N          of each table; default 100000
   --hot SHARE       of all reads and writes that are of one table; default 0.5
-  --nodes N,N,...   of the cluster; default 1,3,6,12,24
+  --nodes N,N,...   of the cluster; default 6,12,24,48
   --round-trip MS   between process and node; default 0.3
   --database MS     for a load, and for a COMMIT; default 1
   --seconds N       that are simulated; default 1
@@ -31,7 +31,7 @@ const { values } = parseArgs({
     tables: { type: "string", default: "20" },
     rows: { type: "string", default: "100000" },
     hot: { type: "string", default: "0.5" },
-    nodes: { type: "string", default: "1,3,6,12,24" },
+    nodes: { type: "string", default: "6,12,24,48" },
     "round-trip": { type: "string", default: "0.3" },
     database: { type: "string", default: "1" },
     seconds: { type: "string", default: "1" },
