@@ -21,6 +21,8 @@ const LAYERS = {
   codec: { imports: ["core", "metadata"], packages: ["typeorm"] },
   store: { imports: ["core"] },
   "store/redis": { imports: ["core", "store"], packages: ["ioredis"] },
+  // One connection per node, where one server has one.
+  "store/redis/cluster": { imports: ["core", "store"], packages: ["ioredis"] },
   feed: { imports: ["core"], packages: ["ioredis"] },
   "near-cache": { imports: ["core", "store"] },
   telemetry: { imports: ["core", "store"] },

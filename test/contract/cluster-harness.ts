@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import { stripeOf } from "../../src/core/stripe";
 import { epochTag, groupOf, isFine, type Tag } from "../../src/core/tag";
-import { ClusterKeys } from "../../src/store/redis/cluster-keys";
+import { ClusterKeys } from "../../src/store/redis/cluster/cluster-keys";
 import { serverIdOf } from "../../src/store/redis/redis-keys";
 import { RedisStore } from "../../src/store/redis/redis-store";
 import { slotOf } from "../../src/store/redis/key-slot";

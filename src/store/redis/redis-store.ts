@@ -15,9 +15,9 @@ import type {
   UnlockAnswer,
   UnlockRequest,
 } from "../store";
-import { ClusterConnection } from "./cluster-connection";
-import { ClusterSubscriber, type PlacedChannel } from "./cluster-subscriber";
-import type { ClusterLike } from "./cluster-topology";
+import { ClusterConnection } from "./cluster/cluster-connection";
+import { ClusterSubscriber, type PlacedChannel } from "./cluster/cluster-subscriber";
+import type { ClusterLike } from "./cluster/cluster-topology";
 import { breakerSettings, type BreakerOptions, type BreakerSettings } from "./breaker-options";
 import { ReadBatch } from "./read-batch";
 import { checkCopies, readEntries } from "./read-entries";

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { placed } from "../../../src/core/stripe";
 import { anyRowTag, barrierTag, epochTag, group, tagName, valueTag } from "../../../src/core/tag";
-import { ClusterKeys } from "../../../src/store/redis/cluster-keys";
+import { ClusterKeys } from "../../../src/store/redis/cluster/cluster-keys";
 import { SLOTS, slotOf } from "../../../src/store/redis/key-slot";
 import { serverIdOf } from "../../../src/store/redis/redis-keys";
 import { Spread } from "../../../src/store/redis/spread";

@@ -63,7 +63,7 @@ local function in_quarantine(lock_ttl)
 end
 
 -- True if what was locked here may be unknown: somebody else has served this part meanwhile, or the guard is lost. Where a part can move
--- from server to server, only who takes it over makes its guard (cluster-take-over.ts), and commands answer with an error until then.
+-- from server to server, only who takes it over makes its guard (cluster/cluster-take-over.ts), and commands answer with an error until then.
 local function is_unguarded(makes_guard)
   return makes_guard == "0" and not quarantine_end()
 end

@@ -1,6 +1,6 @@
-import type { ServerSession } from "./redis-connection";
-import { unlessFull } from "./refusals";
-import { runScript, scripts } from "./run-script";
+import type { ServerSession } from "../redis-connection";
+import { unlessFull } from "../refusals";
+import { runScript, scripts } from "../run-script";
 
 /** Milliseconds: a year. */
 const NOTE_TTL = 31_536_000_000;

@@ -1,5 +1,5 @@
-import { Keys } from "./redis-keys";
-import type { Spread } from "./spread";
+import { Keys } from "../redis-keys";
+import type { Spread } from "../spread";
 
 /** Stands for the id of a server that is not there, or has not been taken over; no id is that short. */
 const NOBODY = "-";

@@ -1,7 +1,7 @@
-import { groupBy } from "../../core/group-by";
+import { groupBy } from "../../../core/group-by";
 import type { ClusterKeys } from "./cluster-keys";
-import type { RedisClient, RedisCommands } from "./redis-client";
-import { isElsewhere } from "./refusals";
+import type { RedisClient, RedisCommands } from "../redis-client";
+import { isElsewhere } from "../refusals";
 
 /** Sends something to the server for which a key was made, and to nobody else. */
 export type SendTo = <Reply>(key: string, command: (client: RedisClient) => Promise<Reply>) => Promise<Reply>;

@@ -1,7 +1,7 @@
-import { groupBy } from "../../core/group-by";
-import { StoreError } from "../../errors";
+import { groupBy } from "../../../core/group-by";
+import { StoreError } from "../../../errors";
 import type { ClusterConnection } from "./cluster-connection";
-import { RedisSubscriber, type RedisSubscriberOptions } from "./redis-subscriber";
+import { RedisSubscriber, type RedisSubscriberOptions } from "../redis-subscriber";
 
 /** A channel, and the part whose node hears what is sent over it. */
 export interface PlacedChannel {

@@ -1,8 +1,8 @@
 import { takeOverPart } from "./cluster-take-over";
-import { slotOf } from "./key-slot";
-import type { ServerSession } from "./redis-connection";
-import { isElsewhere } from "./refusals";
-import type { Spread } from "./spread";
+import { slotOf } from "../key-slot";
+import type { ServerSession } from "../redis-connection";
+import { isElsewhere } from "../refusals";
+import type { Spread } from "../spread";
 
 /** A part of a table that the store makes use of. */
 export interface Part {

@@ -1,4 +1,4 @@
-import { connectionOptions, type ConnectionOptions, type RedisLike } from "./redis-client";
+import { connectionOptions, type ConnectionOptions, type RedisLike } from "../redis-client";
 
 /** What the store needs of a client of a cluster that the user passes in: that it can be copied. An ioredis `Cluster` can. */
 export interface ClusterLike {

@@ -1,17 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { systemClock } from "../../core/clock";
-import { StoreError } from "../../errors";
-import type { StoreContext } from "../store";
-import type { BreakerSettings } from "./breaker-options";
+import { systemClock } from "../../../core/clock";
+import { StoreError } from "../../../errors";
+import type { StoreContext } from "../../store";
+import type { BreakerSettings } from "../breaker-options";
 import { ClusterCommands } from "./cluster-commands";
 import { ClusterKeys } from "./cluster-keys";
 import { ClusterParts, type Part } from "./cluster-parts";
 import { ClusterTopology, nodeOptions, type ClusterLike } from "./cluster-topology";
-import { ProbePauses } from "./probe-pauses";
-import type { RedisClient, RedisLike } from "./redis-client";
-import { RedisConnection, type Connection, type Session } from "./redis-connection";
-import { failed, isAnswer, isElsewhere, isUnguarded, NotHere, unavailable } from "./refusals";
-import type { Spread } from "./spread";
+import { ProbePauses } from "../probe-pauses";
+import type { RedisClient, RedisLike } from "../redis-client";
+import { RedisConnection, type Connection, type Session } from "../redis-connection";
+import { failed, isAnswer, isElsewhere, isUnguarded, NotHere, unavailable } from "../refusals";
+import type { Spread } from "../spread";
 
 /** What the connection to a cluster needs of the store that it belongs to. */
 export interface ClusterConnectionOptions {
