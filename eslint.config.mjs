@@ -8,6 +8,11 @@ const LEAVES = ["errors", "events", "options"];
 const LOWER = ["near-cache", "feed", "store", "codec", "metadata", "sql"];
 const EVERYTHING = ["core", ...LOWER, "telemetry", "read", "write"];
 
+const COMMAND_LINE = {
+  imports: [...EVERYTHING, "coherent-cache", "attach-cache"],
+  packages: ["typeorm", "ioredis", "commander"],
+};
+
 /**
  * Folders and root files of src, lowest first: what each may import from src, and which of the guarded packages. An import
  * that no row allows is an error. docs/architecture.md explains the order.
@@ -30,11 +35,16 @@ const LAYERS = {
   "coherent-cache": { file: true, imports: EVERYTHING, packages: ["typeorm"] },
   "attach-cache": { file: true, imports: [...EVERYTHING, "coherent-cache"], packages: ["typeorm"] },
   nest: { imports: [...EVERYTHING, "coherent-cache", "attach-cache"], packages: ["typeorm"] },
+  // The program of package.json's "bin"; nothing imports it.
+  cli: COMMAND_LINE,
+  "cli/commands": COMMAND_LINE,
+  "cli/doctor": COMMAND_LINE,
+  "cli/redis": COMMAND_LINE,
   index: { file: true, imports: [...EVERYTHING, "coherent-cache", "attach-cache"] },
 };
 
 /** Packages that only some layers know: ioredis by its types alone, since the client is the user's. */
-const GUARDED = { typeorm: { allowTypeImports: false }, ioredis: { allowTypeImports: true } };
+const GUARDED = { typeorm: { allowTypeImports: false }, ioredis: { allowTypeImports: true }, commander: {} };
 
 const unlisted = readdirSync("src")
   .map((entry) => parse(entry).name)

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { installedVersion, Packed, root, run } from "./packed";
 
@@ -8,6 +8,8 @@ const PUBLIC_NAMES = ["Cached", "CacheKey", "attachCache", "RedisStore", "Memory
 const PRINT_NAMES = "console.log(JSON.stringify(Object.keys(library).filter((name) => name !== 'default').sort()))";
 
 const bin = (name: string) => join(root, "node_modules", ".bin", name);
+
+const { version: ownVersion } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 
 jest.setTimeout(300_000);
 
@@ -54,6 +56,26 @@ describe.each([installedVersion("typeorm"), installedVersion("typeorm-0.3")])(
         run("node", ["-e", `const library = require("typeorm-coherent"); ${PRINT_NAMES}`], app),
       );
       expect(names).toEqual(expect.arrayContaining(PUBLIC_NAMES));
+    });
+
+    it("loads nothing of its command line", () => {
+      const code = `require("typeorm-coherent"); console.log(Object.keys(require.cache).join("\\n"))`;
+      const loaded = run("node", ["-e", code], app);
+      expect(loaded).toContain("typeorm-coherent");
+      expect(loaded).not.toMatch(/commander|dist.cli/);
+    });
+
+    it("has a command line, which loads modules of either kind", () => {
+      const bin = join(app, "node_modules", ".bin", "typeorm-coherent");
+      expect(run(bin, ["--version"], app)).toBe(`${ownVersion}\n`);
+      expect(run(bin, ["doctor"], app)).toMatch(new RegExp(`^ok +typeorm +typeorm ${version}$`, "m"));
+      // An export of a promise, as a top-level await leaves it.
+      const module = `export const nothing = await Promise.resolve(1); export { DataSource } from "typeorm";`;
+      writeFileSync(join(app, "data-source.mjs"), module);
+      expect(() => run(bin, ["doctor", "-d", "data-source.mjs"], app)).toThrow(
+        /data-source\.mjs exports 0 data sources/,
+      );
+      expect(() => run(bin, ["stats", "-r", "redis://localhost"], app)).toThrow(/npm install ioredis/);
     });
 
     it("can be imported by name, and is the same module as the required one", () => {

@@ -70,7 +70,8 @@ export class RedisStore implements Store {
   private readonly seen = new Set<string>();
 
   constructor(
-    private readonly source: RedisLike,
+    /** The client that was passed in. */
+    readonly source: RedisLike,
     options: RedisStoreOptions = {},
   ) {
     if (typeof source?.duplicate !== "function") {
