@@ -31,7 +31,7 @@ module.exports = {
   testTimeout: 30_000,
   reporters: ["default", "<rootDir>/test/support/report.js"],
   projects: [
-    project("unit", ["unit", "contract", "model", "outages"], {
+    project("unit", ["unit", "contract", "model", "outages", "docs"], {
       moduleNameMapper: publicName,
       globalSetup: "<rootDir>/test/support/setup-redis.mjs",
     }),

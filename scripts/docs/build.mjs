@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { deadAnchors } from "./dead-anchors.mjs";
 import { OUTSIDE } from "./outside.mjs";
 
+const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const docs = join(root, "docs");
 const isDev = process.argv.includes("--dev");
@@ -21,13 +22,13 @@ rmSync(join(docs, "api"), { recursive: true, force: true });
 const entries = ["index.ts", "nest/index.ts", "prometheus/index.ts", "opentelemetry/index.ts"]
   .map((file) => join("src", file))
   .filter((file) => existsSync(join(root, file)));
-run("typedoc", "bin/typedoc", [
+run(require.resolve("typedoc/package.json"), "bin/typedoc", [
   "--options",
   "scripts/docs/typedoc.json",
   ...entries.flatMap((file) => ["--entryPoints", file]),
 ]);
 
-run("vitepress", "bin/vitepress.js", isDev ? ["dev", "docs"] : ["build", "docs"]);
+run(require.resolve("vitepress/package.json"), "bin/vitepress.js", isDev ? ["dev", "docs"] : ["build", "docs"]);
 if (!isDev) {
   const dead = deadAnchors(join(docs, ".vitepress", "dist"));
   for (const line of dead) console.error(line);
@@ -44,8 +45,7 @@ function moved(text, from) {
   });
 }
 
-function run(name, file, args) {
-  const manifest = createRequire(import.meta.url).resolve(`${name}/package.json`);
+function run(manifest, file, args) {
   const { status } = spawnSync(process.execPath, [join(dirname(manifest), file), ...args], {
     cwd: root,
     stdio: "inherit",
