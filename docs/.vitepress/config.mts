@@ -45,7 +45,6 @@ export default defineConfig({
   cleanUrls: true,
   lastUpdated: false,
   vite: { build: { chunkSizeWarningLimit: 2000 } },
-  // Where the site will live is not decided here: `vitepress build --base /path/`.
   themeConfig: {
     nav: [
       { text: "Begin", link: "/getting-started" },
@@ -55,7 +54,13 @@ export default defineConfig({
     ],
     sidebar,
     outline: [2, 3],
-    search: { provider: "local" },
+    search: {
+      provider: "local",
+      options: {
+        // The API is looked up by its names, in the sidebar; its pages would be most of what every reader loads.
+        _render: (source, env, md) => (env.relativePath.startsWith("api/") ? "" : md.render(source, env)),
+      },
+    },
   },
   markdown: {
     // Anchors as where the repository is read, so that a link to one leads there in both.

@@ -9,6 +9,8 @@ import { library } from "./needed";
 import { redisAt, redisLike, type RedisPlace } from "./redis/client";
 import type { Terminal } from "./terminal";
 
+type Listen = (event: "error", listener: () => void) => void;
+
 /** What every command takes. */
 export interface TargetOptions {
   readonly dataSource?: string;
@@ -32,8 +34,10 @@ export class Target {
     if (file !== undefined) hideSecrets(file, terminal);
     const store = file?.cacheOptions?.store;
     if (store !== undefined && store instanceof library().RedisStore) {
+      const client = store.source as { readonly on?: Listen; readonly options?: Readonly<Record<string, unknown>> };
       // The client of the application connects by itself; what becomes of it is not what was asked about.
-      (store.source as { on?: (event: "error", listener: () => void) => void }).on?.("error", () => undefined);
+      client.on?.("error", () => undefined);
+      for (const name of ["password", "sentinelPassword"]) terminal.secrets.add(client.options?.[name]);
     }
     return new Target(file, given, terminal);
   }

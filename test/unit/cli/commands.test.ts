@@ -42,8 +42,9 @@ beforeEach(() =>
 
 const attach = (options: CacheOptions = {}) =>
   attachCache(dataSource, { store: new RedisStore(client), namespace: NAMESPACE, storeTimeout: 900, ...options });
+/** Its data source would make the schema anew: a command that looked at it would have emptied the database. */
 const application = () => ({
-  database: { type: "better-sqlite3", database: join(folder, "shop.db"), synchronize: true } as const,
+  database: { type: "better-sqlite3", database: join(folder, "shop.db"), synchronize: true, dropSchema: true } as const,
   redis: server.url,
   namespace: NAMESPACE,
 });
