@@ -34,7 +34,7 @@ const LAYERS = {
   write: { imports: ["core", ...LOWER], packages: ["typeorm"] },
   "coherent-cache": { file: true, imports: EVERYTHING, packages: ["typeorm"] },
   "attach-cache": { file: true, imports: [...EVERYTHING, "coherent-cache"], packages: ["typeorm"] },
-  nest: { imports: [...EVERYTHING, "coherent-cache", "attach-cache"], packages: ["typeorm"] },
+  nest: { imports: [...EVERYTHING, "coherent-cache", "attach-cache"], packages: ["typeorm", "@nestjs"] },
   // The program of package.json's "bin"; nothing imports it.
   cli: COMMAND_LINE,
   "cli/commands": COMMAND_LINE,
@@ -44,7 +44,12 @@ const LAYERS = {
 };
 
 /** Packages that only some layers know: ioredis by its types alone, since the client is the user's. */
-const GUARDED = { typeorm: { allowTypeImports: false }, ioredis: { allowTypeImports: true }, commander: {} };
+const GUARDED = {
+  typeorm: { allowTypeImports: false },
+  ioredis: { allowTypeImports: true },
+  "@nestjs": { allowTypeImports: false },
+  commander: { allowTypeImports: false },
+};
 
 const unlisted = readdirSync("src")
   .map((entry) => parse(entry).name)

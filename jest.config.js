@@ -15,17 +15,21 @@ const project = (displayName, folders, more) => ({
   ...more,
 });
 
-const publicName = { "^typeorm-coherent$": "<rootDir>/src/index.ts" };
+const publicName = {
+  "^typeorm-coherent$": "<rootDir>/src/index.ts",
+  "^typeorm-coherent/nest$": "<rootDir>/src/nest/index.ts",
+};
 
 const onEveryDatabase = (displayName, moduleNameMapper) =>
-  project(displayName, ["integration", "faults", "types"], {
+  project(displayName, ["integration", "faults", "types", "nest"], {
     moduleNameMapper: { ...publicName, ...moduleNameMapper },
     globalSetup: "<rootDir>/test/support/setup-databases.mjs",
     globalTeardown: "<rootDir>/test/support/teardown-databases.mjs",
   });
 
 module.exports = {
-  maxWorkers: 2,
+  // Half of the time of most files is waiting: one more than two cores can run at once keeps them busy.
+  maxWorkers: 3,
   // What earlier files have left behind makes later ones slow: a worker that has grown is replaced.
   workerIdleMemoryLimit: "500MB",
   testTimeout: 30_000,
@@ -41,6 +45,6 @@ module.exports = {
       // Minutes of waiting, in which TypeORM has no part; and processes whose use of it test/unit/cli tries with 0.3.
       testPathIgnorePatterns: ["/node_modules/", "/faults/near-torture", "/integration/command-line"],
     },
-    project("package", ["package"], {}),
+    project("package", ["package"], { globalSetup: "<rootDir>/test/support/setup-redis.mjs" }),
   ],
 };

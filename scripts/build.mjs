@@ -19,5 +19,10 @@ for (const file of readdirSync("src", { recursive: true })) {
   if (file.endsWith(".lua")) cpSync(join("src", file), join("dist", file));
 }
 
+// Nobody imports the program, so its types and maps would be weight alone.
+for (const file of readdirSync("dist/cli", { recursive: true })) {
+  if (/\.(d\.ts|js\.map)$/.test(file)) rmSync(join("dist/cli", file));
+}
+
 // npm sees to that when it installs the package; this is for who runs it from here.
 chmodSync("dist/cli/main.js", 0o755);

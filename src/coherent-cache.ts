@@ -108,7 +108,11 @@ export class CoherentCache {
     this.observer = new StatementObserver({
       schema: () => (this.closed ? undefined : this.schema),
       analyzer: this.analyzer,
-      sender: new LockedSender(this.protocol, { namespace, codecOf, packing, reporter }, this.running),
+      sender: new LockedSender(
+        this.protocol,
+        { namespace, codecOf, packing, reporter, stripes: near.stripes },
+        this.running,
+      ),
       running: this.running,
       isClosing: () => this.closing !== undefined,
     });

@@ -1,5 +1,6 @@
 import { allocation } from "./allocation";
 import { bulkWrites } from "./bulk-writes";
+import { cluster } from "./cluster";
 import { codecs } from "./codecs";
 import { consistency } from "./consistency";
 import { manyRows } from "./many-rows";
@@ -25,5 +26,6 @@ export const SECTIONS: readonly Section[] = [
   manyTags,
   manyRows,
   bulkWrites,
+  cluster,
   wholeApp,
 ];

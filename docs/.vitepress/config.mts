@@ -13,7 +13,7 @@ const PAGES: readonly (readonly [section: string, pages: readonly string[]])[] =
   ["Other writers", ["events", "change-feeds"]],
   ["What holds", ["consistency", "outages", "security", "versioning"]],
   ["In production", ["cli", "runbook", "telemetry", "performance", "benchmarks", "scaling"]],
-  ["The library", ["architecture", "dependencies", "changelog"]],
+  ["The library", ["readme", "architecture", "dependencies", "changelog", "contributing", "reporting"]],
 ];
 
 function titleOf(page: string): string {

@@ -35,13 +35,14 @@ if (!isDev) {
   if (dead.length > 0) process.exit(1);
 }
 
-/** A page whose links began in another folder. */
+/** A page whose links began in another folder. What they lead to beyond the pages is not on the site. */
 function moved(text, from) {
-  return text.replace(/\]\((?![a-z]+:|#|\/)([^)\s]+)/g, (_, link) => {
+  return text.replace(/\[([^\]]*)\]\((?![a-z]+:|#|\/)([^)\s]+)\)/g, (_, label, link) => {
     const [path, hash] = link.split("#");
     const target = posix.normalize(posix.join(from, path)).replace(/^\.\.\/docs\//, "");
     const page = OUTSIDE[target] ?? target;
-    return `](./${page}${hash === undefined ? "" : `#${hash}`}`;
+    if (page.startsWith("..")) return label;
+    return `[${label}](./${page}${hash === undefined ? "" : `#${hash}`})`;
   });
 }
 

@@ -2,4 +2,7 @@
 export const OUTSIDE = {
   "../bench/README.md": "benchmarks.md",
   "../CHANGELOG.md": "changelog.md",
+  "../CONTRIBUTING.md": "contributing.md",
+  "../README.md": "readme.md",
+  "../SECURITY.md": "reporting.md",
 };

@@ -3,6 +3,7 @@ import type { CoherentCache } from "../coherent-cache";
 import { messageOf } from "../core/message-of";
 import { CacheConfigError } from "../errors";
 import type { CacheOptions, ResolvedOptions } from "../options";
+import type { RedisLike } from "../store/redis/redis-client";
 import type { RedisStore } from "../store/redis/redis-store";
 import { loadDataSourceFile, type DataSourceFile } from "./data-source-file";
 import { library } from "./needed";
@@ -77,14 +78,34 @@ export class Target {
     return secret;
   }
 
-  /** That of `--redis`, else of the store in `cacheOptions`, else of REDIS_URL; undefined if none of them is there. */
+  /** The application gives its store a client of a Redis Cluster. */
+  get isOnCluster(): boolean | undefined {
+    return this.source === undefined ? undefined : this.source.isCluster === true;
+  }
+
+  /**
+   * That of `--redis`, else of the store in `cacheOptions`, else of REDIS_URL; undefined if none of them is there.
+   *
+   * @throws CacheConfigError CONFIG_INVALID if it is a cluster, of which one server must be named
+   */
   get redis(): RedisPlace | undefined {
     const { redis: url } = this.given;
     if (url !== undefined) return redisAt(url, "--redis");
-    const store = this.file?.cacheOptions?.store;
-    if (store !== undefined && store instanceof library().RedisStore) return redisLike(store.source);
+    const { source } = this;
+    if (source !== undefined) {
+      if (source.isCluster !== true) return redisLike(source as RedisLike);
+      throw new CacheConfigError(
+        "CONFIG_INVALID",
+        "cacheOptions name a Redis Cluster, and this asks one server: say which node by --redis.",
+      );
+    }
     const { REDIS_URL } = process.env;
     return REDIS_URL === undefined || REDIS_URL === "" ? undefined : redisAt(REDIS_URL, "REDIS_URL");
+  }
+
+  /** Whether there is a Redis, one server or a cluster, that processes share. */
+  get hasRedis(): boolean {
+    return this.isOnCluster === true || this.redis !== undefined;
   }
 
   /** @throws CacheConfigError CONFIG_INVALID if nothing says where it is; StoreError if it does not answer */
@@ -134,7 +155,15 @@ export class Target {
     }
   }
 
+  private get source(): RedisStore["source"] | undefined {
+    const store = this.file?.cacheOptions?.store;
+    return store !== undefined && store instanceof library().RedisStore ? store.source : undefined;
+  }
+
   private async store(): Promise<RedisStore> {
+    const { source } = this;
+    // A cluster cannot be asked whether it is there by one connection; the store says so soon enough.
+    if (this.isOnCluster === true && this.given.redis === undefined) return new (library().RedisStore)(source!);
     const { client } = await this.connectedRedis();
     return new (library().RedisStore)(client);
   }

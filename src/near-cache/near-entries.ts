@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { unstriped } from "../core/stripe";
 import type { Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import type { ReadAnswer } from "../store/store";
@@ -50,7 +51,7 @@ export class NearEntries {
     this.entries.set(entry.key, entry);
     // One that is too large was not taken.
     if (this.entries.peek(entry.key) !== entry) return;
-    for (const tag of entry.tags) {
+    for (const tag of entry.tags.map(unstriped)) {
       const known = this.byTag.get(tag);
       if (known === undefined) this.byTag.set(tag, new Set([entry]));
       else known.add(entry);
@@ -74,7 +75,7 @@ export class NearEntries {
   }
 
   private forget(entry: NearEntry): void {
-    for (const tag of entry.tags) {
+    for (const tag of entry.tags.map(unstriped)) {
       const known = this.byTag.get(tag);
       known?.delete(entry);
       if (known?.size === 0) this.byTag.delete(tag);

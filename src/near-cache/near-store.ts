@@ -1,5 +1,6 @@
 import type { Awaitable } from "../core/awaitable";
 import type { Clock } from "../core/clock";
+import { tableGroupOf, unstriped } from "../core/stripe";
 import type { Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import type {
@@ -43,6 +44,7 @@ interface Ticket {
  */
 export class NearStore implements Store {
   readonly name: string;
+  readonly stripes: number;
   /** Watches over the channel, if the store has one: nothing is trusted unless it is heard. */
   readonly listen?: NonNullable<Store["listen"]>;
   readonly claim?: NonNullable<Store["claim"]>;
@@ -60,6 +62,7 @@ export class NearStore implements Store {
     private readonly options: NearStoreOptions,
   ) {
     this.name = inner.name;
+    this.stripes = inner.stripes ?? 1;
     if (inner.listen !== undefined)
       this.listen = async (listener, heartbeat) => inner.listen?.(this.watching(listener), heartbeat);
     if (inner.claim !== undefined) this.claim = inner.claim.bind(inner);
@@ -240,7 +243,7 @@ export class NearStore implements Store {
     const { mode, ttl } = entries.settings;
     const { tokens, ...plain } = answer;
     const tags = [...named, ...answer.rowTags];
-    const isOvertaken = ticket.isVoid || tags.some((tag) => ticket.dropped.has(tag));
+    const isOvertaken = ticket.isVoid || tags.some((tag) => ticket.dropped.has(unstriped(tag)));
     if (mode === "trust" ? isOvertaken : tokens === undefined) return plain;
     entries.put({
       key,
@@ -264,7 +267,7 @@ export class NearStore implements Store {
   }
 
   private entriesOf(group: string): NearEntries | undefined {
-    return this.groups?.get(group);
+    return this.groups?.get(this.stripes === 1 ? group : tableGroupOf(group));
   }
 
   private all(): Iterable<NearEntries> {

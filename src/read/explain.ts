@@ -1,3 +1,4 @@
+import { tableGroupOf } from "../core/stripe";
 import { groupOf, type Tag } from "../core/tag";
 import type { BypassReason } from "../events";
 import type { EntitySettings } from "../metadata/entity-settings";
@@ -38,7 +39,7 @@ export function explainBypass(read: string, reason: BypassReason): Explanation {
 /** An explanation of a read that asks for entries. */
 export function explainEntries(read: string, entries: readonly ExplainedEntry[], history: History): Explanation {
   const tags = [...new Set(entries.flatMap((entry) => entry.tags))];
-  const tables = [...new Set(tags.map(groupOf))];
+  const tables = [...new Set(tags.map((tag) => tableGroupOf(groupOf(tag))))];
   const filledAt = entries.map(({ key }) => history.filledAt(key));
   const invalidated = history.lastOf(tags);
   const [first] = entries;

@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import type { PayloadPacking } from "../codec/payload-packing";
 import { storedEntry } from "../codec/stored-entry";
+import type { Stripe } from "../core/stripe";
 import { anyRowTag, barrierTag, groupOf, isFine, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import type { CacheReporter, UnfilledReason } from "../events";
@@ -11,8 +12,10 @@ import type { FillRequest, Store } from "../store/store";
 export interface Lookup {
   /** The name of the entity, for events. */
   readonly entity: string;
-  /** The group whose slot the entry shares. */
+  /** Where the entry lies: a group, and its stripe. */
   readonly group: string;
+  /** Of the epochs among `tags`, and of the barriers that must not be locked. */
+  readonly stripe: Stripe;
   readonly settings: Pick<EntitySettings, "jitter" | "staleWhileRevalidate" | "singleFlight" | "maxEntryBytes">;
   /** Milliseconds that the entry is fresh at most. */
   readonly ttl: number;
@@ -155,7 +158,7 @@ export class Filler {
  * What must not be locked when a load begins: the tags that the query names, and the barriers of the tables of whose single rows or
  * values it depends. The entry carries no token of a barrier: it only must not begin while somebody searches.
  */
-function required({ tags, revealing }: Lookup): readonly Tag[] {
+function required({ tags, revealing, stripe }: Lookup): readonly Tag[] {
   const groups = new Set([...tags.filter(isFine).map(groupOf), ...revealing]);
-  return [...tags, ...Array.from(groups, barrierTag)];
+  return [...tags, ...Array.from(groups, (group) => barrierTag(group + stripe))];
 }

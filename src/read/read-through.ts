@@ -1,6 +1,7 @@
 import type { EntityManager, FindManyOptions, ObjectLiteral } from "typeorm";
 import { payloadOf, type RowCodec, type StoredRow } from "../codec/row-codec";
 import { isPromise, type Awaitable } from "../core/awaitable";
+import { placed } from "../core/stripe";
 import type { Tag } from "../core/tag";
 import { KeyBuilderError } from "../errors";
 import type { BypassReason } from "../events";
@@ -23,6 +24,8 @@ export interface ReadThroughOptions {
   readonly loader: EntityLoader;
   readonly codecOf: (model: EntityModel) => RowCodec;
   readonly meter: ConsistencyMeter | undefined;
+  /** Into how many parts the store cuts each table. */
+  readonly stripes: number;
 }
 
 /** One call of a repository. */
@@ -198,18 +201,21 @@ export class ReadThrough {
 
   private keyed(model: EntityModel, { queries, ttl }: CacheableRead): KeyedQuery[] | undefined {
     try {
-      return queries.map((query) => ({
-        model,
-        query,
-        entity: model.name,
-        group: model.group,
-        settings: model.settings,
-        ttl: ttl ?? model.settings.ttl,
-        key: entryKey(this.options.namespace, model, query),
-        text: query.text,
-        tags: query.tags,
-        revealing: needsRowTags(model, query) ? [model.group] : [],
-      }));
+      const { namespace, stripes } = this.options;
+      return queries.map((query) => {
+        const key = entryKey(namespace, model, query);
+        return {
+          model,
+          query,
+          entity: model.name,
+          settings: model.settings,
+          ttl: ttl ?? model.settings.ttl,
+          key,
+          text: query.text,
+          ...placed(model.group, key, query.tags, stripes),
+          revealing: needsRowTags(model, query) ? [model.group] : [],
+        };
+      });
     } catch (error) {
       if (!(error instanceof KeyBuilderError)) throw error;
       this.options.entries.report(model.name, "key builder", error.message, error);

@@ -77,7 +77,8 @@ export class Reads {
     this.loader = new EntityLoader(dataSource, this.transparent);
     this.meter = meterOf(options, entries);
     const { sharing, loader, meter } = this;
-    this.readThrough = new ReadThrough({ namespace, entries, sharing, loader, codecOf, meter });
+    const { stripes = 1 } = store;
+    this.readThrough = new ReadThrough({ namespace, entries, sharing, loader, codecOf, meter, stripes });
   }
 
   /** Waits for what goes on in the background. */
@@ -122,6 +123,7 @@ export class Reads {
       transparent,
       settings: defaultSettings(options),
       closedFor,
+      stripes: this.options.store.stripes ?? 1,
       onPrimary: (run, given) => this.loader.onPrimary((primary) => this.onRunner(run, primary ?? given)),
     });
     const undo = [hookSelects(dataSource, statements)];

@@ -2,6 +2,7 @@ import type { QueryRunner } from "typeorm";
 import { UnencodableValue } from "../codec/raw-value";
 import { decodeResult, encodeResult } from "../codec/result-codec";
 import type { RawRow } from "../codec/row-codec";
+import { placed } from "../core/stripe";
 import type { Tag } from "../core/tag";
 import type { BypassReason, CacheReporter, UnfilledReason } from "../events";
 import type { EntityModel } from "../metadata/entity-model";
@@ -29,6 +30,8 @@ export interface StatementCacheOptions {
   /** Why nothing may be served right now. */
   readonly closedFor: () => BypassReason | undefined;
   readonly onPrimary: OnPrimary;
+  /** Into how many parts the store cuts each table. */
+  readonly stripes: number;
 }
 
 /** Runs something on a connection that shows what was committed: the given one if that does, else one of its own. */
@@ -91,8 +94,9 @@ export class StatementCache implements SelectInterceptor {
       (this.modelOf(select) ?? context.schema.tableOf(group)?.models[0])?.settings ?? this.options.settings;
     const { text, tags, revealing, reveal, members } = query;
     const ttl = select.expressionMap.cacheDuration ?? scope.ttl ?? settings.ttl;
-    const lookup = { entity: this.nameOf(select), group, settings, ttl, key: text, text, tags, revealing };
-    return { ...lookup, reveal, members, sql, parameters, emptyTtl: Math.min(ttl, settings.negativeTtl) };
+    const place = placed(group, text, tags, this.options.stripes);
+    const lookup = { entity: this.nameOf(select), settings, ttl, key: text, text, revealing };
+    return { ...lookup, ...place, reveal, members, sql, parameters, emptyTtl: Math.min(ttl, settings.negativeTtl) };
   }
 
   private async serve(lookup: StatementLookup, runner: QueryRunner): Promise<readonly RawRow[] | BypassReason> {

@@ -15,6 +15,7 @@ export function signed(store: Store, secrets: readonly [string, ...string[]] | u
  */
 export class SignedStore implements Store {
   readonly name: string;
+  readonly stripes: number;
   readonly check?: NonNullable<Store["check"]>;
   readonly claim?: NonNullable<Store["claim"]>;
   readonly release?: NonNullable<Store["release"]>;
@@ -26,6 +27,7 @@ export class SignedStore implements Store {
     private readonly signatures: EntrySignatures,
   ) {
     this.name = inner.name;
+    this.stripes = inner.stripes ?? 1;
     // What holds no entry goes straight through, and is there if the store has it.
     if (inner.check !== undefined) this.check = inner.check.bind(inner);
     if (inner.claim !== undefined) this.claim = inner.claim.bind(inner);

@@ -12,6 +12,14 @@ export interface Store {
   readonly name: string;
 
   /**
+   * Into how many parts it cuts each table: see core/stripe.ts. All processes must agree. Undefined, or 1, where tables are whole.
+   *
+   * Where they are cut, whoever reads names one stripe of each epoch and barrier, in requests, `prepare`, `readTags` and `watched`, and
+   * whoever writes names none, which means all of them: in `lock`, `unlock` and `invalidate`.
+   */
+  readonly stripes?: number;
+
+  /**
    * Gets ready and creates the guards of `groups`, so that a quarantine passes before the first read. Best effort:
    * resolves too when the store cannot be reached, which the store then keeps trying.
    */

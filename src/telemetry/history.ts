@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { unstriped } from "../core/stripe";
 import type { Tag } from "../core/tag";
 import type { CacheReporter } from "../events";
 
@@ -40,7 +41,7 @@ export class History {
 
   /** The last invalidation that touched any of these tags. */
   lastOf(tags: readonly Tag[]): PastInvalidation | undefined {
-    const found = tags.flatMap((tag) => this.invalidations.peek(tag) ?? []);
+    const found = tags.flatMap((tag) => this.invalidations.peek(unstriped(tag)) ?? []);
     return found.reduce<PastInvalidation | undefined>(
       (last, one) => (last === undefined || one.at >= last.at ? one : last),
       undefined,

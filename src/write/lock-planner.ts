@@ -1,5 +1,6 @@
 import type { Change } from "../core/change";
-import { anyRowTag, barrierTag, epochTag, type Tag } from "../core/tag";
+import { stripeOf } from "../core/stripe";
+import { anyRowTag, barrierTag, epochTag, isFine, type Tag } from "../core/tag";
 import type { EntityModel } from "../metadata/entity-model";
 import type { ChangeSet, TableChanges, WrittenRow } from "./change-set";
 import { changeOf } from "./change-of";
@@ -30,10 +31,16 @@ const MOST_WRITTEN_THROUGH = 200;
  * Which tags a COMMIT must lock. The rule of exactness: a tag is computed only from values that the transaction wrote or
  * read of its own rows; what is not known so is replaced by the epoch.
  *
+ * @param stripes into how many parts the store cuts each table
  * @param readKeyTags undefined for a statement outside of a transaction, whose rows cannot be read before it runs
  * @param searcher the holder whose barriers are locked still: what others have found does not count
  */
-export async function planWrite(changes: ChangeSet, readKeyTags?: KeyTagReader, searcher?: string): Promise<WritePlan> {
+export async function planWrite(
+  changes: ChangeSet,
+  stripes: number,
+  readKeyTags?: KeyTagReader,
+  searcher?: string,
+): Promise<WritePlan> {
   const searched: Tag[] = [];
   const tags = new Set<Tag>();
   const readTags = new Set<Tag>();
@@ -55,8 +62,11 @@ export async function planWrite(changes: ChangeSet, readKeyTags?: KeyTagReader, 
     const models = table.table.models.filter(({ settings }) => settings.strategy === "write-through");
     if (models.length === 0 || table.rows.size === 0) continue;
     room -= table.rows.size;
-    readTags.add(epoch);
-    readTags.add(barrierTag(table.table.group));
+    // An entry that is written through lies in the stripe of one of these.
+    for (const stripe of new Set([...own].filter(isFine).map((tag) => stripeOf(tag, stripes)))) {
+      readTags.add(epochTag(table.table.group + stripe));
+      readTags.add(barrierTag(table.table.group + stripe));
+    }
     for (const tag of table.suspected) if (!own.has(tag)) readTags.add(tag);
     writeThrough.push(...models.map((model) => ({ model, rows: [...table.rows.values()] })));
   }

@@ -41,7 +41,7 @@ export class LockedSender {
     let searcher = held?.holder;
     try {
       for (;;) {
-        const plan = await planWrite(changes, undefined, searcher);
+        const plan = await planWrite(changes, this.writeThrough.stripes, undefined, searcher);
         if (plan.tags.length === 0 && held === undefined) return await send();
         const before = held;
         held = await this.protocol.lock(plan, held);
@@ -79,7 +79,7 @@ export class LockedSender {
     try {
       for (;;) {
         const { version } = journal;
-        const plan = await planWrite(journal.pending(), keyTags, searcher);
+        const plan = await planWrite(journal.pending(), this.writeThrough.stripes, keyTags, searcher);
         if (plan.tags.length === 0 && held === undefined) {
           if (journal.version === version) return await send();
           continue;
@@ -102,7 +102,7 @@ export class LockedSender {
 
   /** For a write whose transaction may have ended before it arrived: invalidates at once, before its caller hears of it. */
   async makeUpFor(changes: ChangeSet): Promise<void> {
-    const plan = await planWrite(changes);
+    const plan = await planWrite(changes, this.writeThrough.stripes);
     if (plan.tags.length > 0) await this.protocol.invalidate(plan.tags, plan.cause, plan.told);
   }
 

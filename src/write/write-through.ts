@@ -3,6 +3,7 @@ import { UnencodableValue } from "../codec/raw-value";
 import type { RawRow, RowCodec } from "../codec/row-codec";
 import type { PayloadPacking } from "../codec/payload-packing";
 import { storedEntry } from "../codec/stored-entry";
+import { stripeOf } from "../core/stripe";
 import { barrierTag, epochTag, type Tag } from "../core/tag";
 import type { Token } from "../core/token";
 import { KeyBuilderError } from "../errors";
@@ -21,6 +22,8 @@ export interface WriteThroughOptions {
   readonly codecOf: (model: EntityModel) => RowCodec;
   readonly packing: PayloadPacking;
   readonly reporter: CacheReporter;
+  /** Into how many parts the store cuts each table. */
+  readonly stripes: number;
 }
 
 /** The rows of one entity as the database has them. */
@@ -75,8 +78,9 @@ function entryOf(
     return undefined;
   const rowTags: Tag[] = key === model.primaryKey ? [] : [primary];
   // Without its token nobody would tell whether a search came in between.
-  if (!held.tokens.has(barrierTag(model.group))) return undefined;
-  const tags = [epochTag(model.group), own, ...rowTags];
+  const group = model.group + stripeOf(own, options.stripes);
+  if (!held.tokens.has(barrierTag(group))) return undefined;
+  const tags = [epochTag(group), own, ...rowTags];
   const tokens = tags.map((tag) => (held.tags.has(tag) ? token : held.tokens.get(tag)));
   if (!tokens.every((one) => one !== undefined)) return undefined;
   const lockedTags = tags.filter((tag) => held.tags.has(tag));
@@ -87,7 +91,7 @@ function entryOf(
     if (value === undefined) return undefined;
     const request = {
       key: entryKey(options.namespace, model, query),
-      group: model.group,
+      group,
       value,
       ttl: lifetimeOf(model.settings.ttl, model.settings),
       lockedTags,

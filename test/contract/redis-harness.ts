@@ -9,7 +9,7 @@ import { type RedisServer, startRedis, until } from "../support/redis-server";
 import type { Setup, StoreHarness } from "./world";
 
 /** Takes time from everything that guards have a deadline for: as if the clock of the server had gone on. */
-const AGE = `
+export const AGE = `
   for _, guard in ipairs(redis.call("KEYS", "*:g")) do
     local fields = redis.call("HGETALL", guard)
     for at = 1, #fields, 2 do

@@ -17,7 +17,7 @@ export interface Block {
 
 /** Pages that people read, without those that are made of others. */
 function pages(): string[] {
-  const made = new Set(["benchmarks.md", "changelog.md"]);
+  const made = new Set(["benchmarks.md", "changelog.md", "contributing.md", "readme.md", "reporting.md"]);
   const inDocs = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md") && !made.has(name));
   const elsewhere = ["README.md", "CONTRIBUTING.md", "bench/README.md"];
   const atRoot = new Set(readdirSync(root));

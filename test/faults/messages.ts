@@ -4,8 +4,8 @@ import type { DataSourceOptions } from "typeorm";
 export const PROTOCOLS = ["coherent", "delete-after-commit", "set-after-commit", "lease", "typeorm-cache"] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-/** Where entries are: in a Redis that all workers share, or in the only worker there is. Only the protocol under test has both. */
-export const STORES = ["redis", "memory"] as const;
+/** Where entries are: in a Redis or a Redis Cluster that all workers share, or in the only worker there is. Only the protocol under test has all. */
+export const STORES = ["redis", "cluster", "memory"] as const;
 export type StoreName = (typeof STORES)[number];
 
 /** prepare: makes the tables and the hot rows, and ends. */
@@ -20,6 +20,7 @@ export interface WorkerSettings {
   readonly near: boolean;
   /** Without entities. */
   readonly database: DataSourceOptions;
+  /** Of each node of a cluster, with blanks between them. */
   readonly redisUrl: string;
   /** Unique among all workers of a run. */
   readonly name: string;

@@ -48,13 +48,17 @@ export function compareReports(reports: readonly TortureReport[]): string {
 }
 
 function nameOf({ protocol, store, near }: TortureReport): string {
-  const where = store === "memory" ? " in memory" : "";
+  const where = { memory: " in memory", cluster: " on a cluster", redis: "" }[store];
   return `${protocol}${where}${near ? " with copies" : ""}`;
 }
 
 function faultsOf(report: TortureReport): string {
-  const { kills, evictions, flushes, scriptFlushes, cutConnections, partitions } = report;
-  return `${count(kills)} writers killed, ${count(evictions)} keys evicted, ${count(flushes)} FLUSHALL, ${count(scriptFlushes)} SCRIPT FLUSH, ${count(cutConnections)} connections cut, ${count(partitions)} times writers were cut off from Redis alone`;
+  const { kills, evictions, flushes, scriptFlushes, cutConnections, partitions, moves, failovers } = report;
+  const cluster = report.store === "cluster";
+  const last = cluster
+    ? `${count(moves)} slots moved, ${count(failovers)} primaries killed and replaced by their replicas`
+    : `${count(partitions)} times writers were cut off from Redis alone`;
+  return `${count(kills)} writers killed, ${count(evictions)} keys evicted, ${count(flushes)} FLUSHALL, ${count(scriptFlushes)} SCRIPT FLUSH, ${count(cutConnections)} connections cut, ${last}`;
 }
 
 function staleOf(report: TortureReport): string {

@@ -1,6 +1,6 @@
 import Redis from "ioredis";
 import type { DataSource, Repository } from "typeorm";
-import { attachCache, MemoryStore, RedisStore } from "typeorm-coherent";
+import { attachCache, MemoryStore, RedisStore, type Store } from "typeorm-coherent";
 import { byHand } from "./by-hand";
 import type { Item, ItemClass } from "./entities";
 import type { Lookup } from "./lookups";
@@ -36,10 +36,13 @@ export function openSubject(protocol: Protocol, options: SubjectOptions): Promis
 
 async function coherent(options: SubjectOptions): Promise<Subject> {
   const { dataSource, redisUrl, lockTtl, storeTimeout, near } = options;
-  const store =
-    options.store === "memory" ? new MemoryStore() : new RedisStore(new Redis(redisUrl, { lazyConnect: true }));
+  const open: Record<StoreName, () => Store> = {
+    memory: () => new MemoryStore(),
+    redis: () => new RedisStore(new Redis(redisUrl, { lazyConnect: true })),
+    cluster: () => new RedisStore(new Redis.Cluster(redisUrl.split(" "), { lazyConnect: true })),
+  };
   const cache = await attachCache(dataSource, {
-    store: new WidenedStore(store),
+    store: new WidenedStore(open[options.store]()),
     consistency: "strict",
     lockTtl,
     storeTimeout,

@@ -1,10 +1,12 @@
 import type { DataSourceOptions } from "typeorm";
+import { startCluster } from "../support/redis-cluster";
 import { startRedis } from "../support/redis-server";
 import { databases, type TestDatabase } from "../support/databases";
 import { tcpSwitch } from "../support/tcp-switch";
 import type { Counts, Protocol, Role, StoreName, Violation } from "./messages";
 import { pause } from "./random";
-import { RedisFaults } from "./redis-faults";
+import { ClusterFaults } from "./cluster-faults";
+import { RedisFaults, type FaultCounts } from "./redis-faults";
 import { Supervisor } from "./supervisor";
 import { buildWorker } from "./worker-build";
 
@@ -36,6 +38,10 @@ export interface TortureReport extends Counts {
   readonly cutConnections: number;
   /** Times that the writers reached the database and not Redis. */
   readonly partitions: number;
+  /** Slots that were moved to another node of the cluster. */
+  readonly moves: number;
+  /** Primaries of the cluster that were killed, and replaced by their replicas. */
+  readonly failovers: number;
   /** Reads that gave something older than what was committed, or what never was. */
   readonly stale: number;
   /** The first of them. */
@@ -43,7 +49,16 @@ export interface TortureReport extends Counts {
 }
 
 /** Milliseconds between two of each; kills and flushes cost a start and a quarantine. */
-const EVERY = { evict: 25, kill: 900, flush: 3000, flushScripts: 1100, cut: 1900, partition: 8000 };
+const EVERY = {
+  evict: 25,
+  kill: 900,
+  flush: 3000,
+  flushScripts: 1100,
+  cut: 1900,
+  partition: 8000,
+  move: 400,
+  failOver: 5000,
+};
 
 /**
  * Runs writers and readers on one database and one Redis, both their own, and breaks what can break.
@@ -55,10 +70,7 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
   const database = databases().find(({ name }) => name === options.database);
   if (database === undefined) throw new Error(`There is no ${options.database} for this run.`);
   const build = buildWorker();
-  const redis = await startRedis();
-  const line = await tcpSwitch(redis.port);
-  const faults = new RedisFaults(redis.url, line);
-  const redisUrlOf = (role: Role) => (role === "writer" ? `redis://127.0.0.1:${line.port}` : redis.url);
+  const { faults, redisUrlOf, stop } = await (store === "cluster" ? clusterPlace() : redisPlace());
   const { entities: _, ...place } = sessionSettings(await database.options([], PLACE[database.name]));
   const supervisor = new Supervisor({ workerFile: build.file, protocol, store, near, database: place, redisUrlOf });
   let start = performance.now();
@@ -87,31 +99,53 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
     start = performance.now();
     let over = false;
     const isOver = () => over;
-    const troubles: Readonly<Record<keyof typeof EVERY, () => Promise<void>>> = {
-      evict: () => faults.evict(),
-      kill: async () => supervisor.killWriter(),
-      flush: () => faults.flush(),
-      flushScripts: () => faults.flushScripts(),
-      cut: () => faults.cutConnections(),
-      partition: () => faults.partition(),
-    };
+    const troubles: Troubles = { ...faults.troubles, kill: async () => supervisor.killWriter() };
     const names = store === "memory" ? [] : (Object.keys(troubles) as (keyof typeof EVERY)[]);
     await Promise.all([
-      ...names.map((name) => every(EVERY[name] * calm, isOver, troubles[name])),
+      ...names.map((name) => every(EVERY[name] * calm, isOver, troubles[name]!)),
       every(200, isOver, async () => {
         over ||= supervisor.hasFailed() || performance.now() - start > seconds * 1000 || isEnough(report());
       }),
     ]);
   } finally {
     await supervisor.stop().finally(async () => {
-      faults.close();
-      await line.stop();
-      await redis.stop();
+      await stop();
       await database.cleanup();
       build.remove();
     });
   }
   return report();
+}
+
+/** What can break, by its name. */
+export type Troubles = { readonly [Name in keyof typeof EVERY]?: () => Promise<void> };
+
+/** The store that workers share. */
+interface Place {
+  readonly faults: { readonly done: FaultCounts; readonly troubles: Troubles };
+  readonly redisUrlOf: (role: Role) => string;
+  readonly stop: () => Promise<void>;
+}
+
+async function redisPlace(): Promise<Place> {
+  const redis = await startRedis();
+  const line = await tcpSwitch(redis.port);
+  const faults = new RedisFaults(redis.url, line);
+  return {
+    faults,
+    redisUrlOf: (role) => (role === "writer" ? `redis://127.0.0.1:${line.port}` : redis.url),
+    async stop() {
+      faults.close();
+      await line.stop();
+      await redis.stop();
+    },
+  };
+}
+
+async function clusterPlace(): Promise<Place> {
+  const cluster = await startCluster({ replicas: true, nodeTimeout: 500 });
+  const urls = cluster.nodes.map(({ url }) => url).join(" ");
+  return { faults: new ClusterFaults(cluster), redisUrlOf: () => urls, stop: () => cluster.stop() };
 }
 
 /**

@@ -15,9 +15,11 @@ export function widenedWindow(): Promise<void> {
 /** One of the library's stores, slow at just these places. */
 export class WidenedStore implements Store {
   readonly name: string;
+  readonly stripes: number;
 
   constructor(private readonly store: Store) {
     this.name = store.name;
+    this.stripes = store.stripes ?? 1;
   }
 
   open(context: StoreContext, groups: readonly string[]) {

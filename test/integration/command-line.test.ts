@@ -18,7 +18,11 @@ describeEachDatabase("the command line", (database) => {
 
   const run = (...args: string[]) => {
     const { entities: _, ...options } = dataSource.options;
-    return runCli([...args, "-d", DATA_SOURCE], { database: options as DataSourceOptions, namespace: "shop" });
+    return runCli([...args, "-d", DATA_SOURCE], {
+      database: options as DataSourceOptions,
+      namespace: "shop",
+      lockTtl: 600_000,
+    });
   };
   /** What the feed itself would find missing. */
   const missing = async () => {
@@ -80,7 +84,7 @@ describeEachDatabase("the command line", (database) => {
     expect(seen("lock-ttl")).toMatchObject({
       status: "ok",
       seen: expect.stringMatching(
-        /COMMIT takes [\d.]+ ms, the slowest of \d+ [\d.]+ ms, of .*lockTtl is 2000 ms/,
+        /COMMIT takes [\d.]+ ms, the slowest of \d+ [\d.]+ ms, of .*lockTtl is 600000 ms/,
       ) as string,
     });
     expect(seen("replica-reads")).toMatchObject({ status: "ok" });

@@ -1,9 +1,32 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 export const root = join(__dirname, "..", "..");
+
+/** What package.json says of the package. */
+export const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  readonly name: string;
+  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional: boolean }>>;
+};
+
+/** Every name that can be imported: "typeorm-coherent", "typeorm-coherent/nest", … */
+export const entries = Object.entries(manifest.exports)
+  .filter(([, target]) => typeof target === "object")
+  .map(([path]) => path.replace(".", manifest.name));
 
 /** Runs a program and gives back what it printed; that is also the message of the error when it fails. */
 export function run(command: string, args: string[], cwd = root): string {
@@ -12,15 +35,42 @@ export function run(command: string, args: string[], cwd = root): string {
   return stdout;
 }
 
+/** Runs one of the programs beside this file as if it were one of the app's, and gives back the JSON that it printed. */
+export function runInApp(app: string, program: string, args: readonly string[] = [], node = process.execPath): unknown {
+  copyFileSync(join(__dirname, "programs", program), join(app, program));
+  return JSON.parse(run(node, [program, ...args], app));
+}
+
 /** The version that the project itself has of a package. */
 export function installedVersion(name: string): string {
   const file = join(root, "node_modules", name, "package.json");
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
+/** Lets an app have packages of the project, as if they were installed there. */
+export function lend(app: string, names: readonly string[]): void {
+  for (const name of names) {
+    const place = join(app, "node_modules", name);
+    mkdirSync(dirname(place), { recursive: true });
+    if (!existsSync(place)) symlinkSync(realpathSync(join(root, "node_modules", name)), place);
+  }
+}
+
+/** Lets an app have the optional peers, in the versions that the project has. */
+export function lendOptional(app: string): void {
+  lend(
+    app,
+    Object.entries(manifest.peerDependenciesMeta)
+      .filter(([, { optional }]) => optional)
+      .map(([name]) => name),
+  );
+}
+
+const INSTALL = ["install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"];
+
 /** The library as npm would publish it, and folders outside of the project that have it installed. */
 export class Packed {
-  private readonly folder = mkdtempSync(join(tmpdir(), "coherent-package-"));
+  private readonly folder = realpathSync(mkdtempSync(join(tmpdir(), "coherent-package-")));
   readonly tarball: string;
 
   constructor() {
@@ -36,15 +86,20 @@ export class Packed {
     }
   }
 
-  /** Installs it into an empty folder, next to a TypeORM of this version and nothing that is optional. */
+  /** The folder that has it installed next to a TypeORM of this version; at first next to nothing that is optional. */
   install(typeormVersion: string): string {
     const folder = join(this.folder, `typeorm-${typeormVersion}`);
+    if (existsSync(folder)) return folder;
     mkdirSync(folder);
     writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "app", private: true }));
     const packages = [`typeorm@${typeormVersion}`, `reflect-metadata@${installedVersion("reflect-metadata")}`];
-    const flags = ["--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"];
-    run("npm", ["install", ...flags, this.tarball, ...packages], folder);
+    run("npm", [...INSTALL, this.tarball, ...packages], folder);
     return folder;
+  }
+
+  /** Installs more packages next to it. */
+  add(folder: string, packages: readonly string[]): void {
+    run("npm", [...INSTALL, ...packages], folder);
   }
 
   remove(): void {

@@ -108,6 +108,7 @@ async function lookAtRedis(
       info,
       namespace: namespace ?? resolved?.namespace,
       storeTimeout: resolved?.storeTimeout ?? STORE_TIMEOUT,
+      isOnCluster: target.isOnCluster,
       comparesClocks: comparesClocks(target, resolved),
     };
     return { findings: [connection.ok(redis.address), ...(await redisChecks(facts))], isUnreachable: false };

@@ -33,7 +33,7 @@ export const explain: Run<ExplainOptions, [entity: string, method: string | unde
   }
   const where = withOperators(jsonObject(given.where, "--where"));
   const options = withOperators(jsonObject(given.options, "--options")) as object | undefined;
-  const store = target.redis === undefined ? "none" : "redis";
+  const store = target.hasRedis ? "redis" : "none";
   if (store === "none") terminal.say("There is no Redis to ask: whether it is there now is not known.");
   const cache = await target.cache(store);
   try {

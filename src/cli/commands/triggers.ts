@@ -21,7 +21,7 @@ export const triggers: Run<TriggersOptions> = async (call, options) => {
   const wanted = [migration, install, uninstall, check, down].filter((one) => one !== undefined);
   if (wanted.length > 1) throw invalid("Say one of: --down, --migration, --install, --uninstall, --check.");
   const { target, terminal } = call;
-  const store = install === true && target.redis !== undefined ? "redis" : "none";
+  const store = install === true && target.hasRedis ? "redis" : "none";
   const cache = await target.cache(store);
   try {
     if (check === true) {

@@ -47,7 +47,7 @@ export const watch: Run<WatchOptions> = async ({ target, terminal }, options) =>
     listener(tell, (line) => terminal.say(line)),
   );
   const subscriber = new RedisSubscriber(client, {
-    channel,
+    channels: [channel],
     heartbeat: HEARTBEAT,
     timeout: TIMEOUT,
     pauses: breakerSettings(undefined),

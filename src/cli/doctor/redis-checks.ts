@@ -12,6 +12,8 @@ export interface RedisFacts {
   readonly info: RedisInfo;
   readonly namespace: string | undefined;
   readonly storeTimeout: number;
+  /** What the application's client is for; undefined if nobody says. */
+  readonly isOnCluster: boolean | undefined;
   /** Some entity compares clocks. */
   readonly comparesClocks: boolean;
 }
@@ -27,7 +29,7 @@ export async function redisChecks(facts: RedisFacts): Promise<Finding[]> {
   return [
     version(info),
     role(info),
-    cluster(info),
+    cluster(facts),
     eviction(info),
     memory(info),
     persistence(info),
@@ -57,11 +59,14 @@ function role(info: RedisInfo): Finding {
       );
 }
 
-function cluster(info: RedisInfo): Finding {
+function cluster({ info, isOnCluster }: RedisFacts): Finding {
   const check = finding("redis-cluster");
-  return info["cluster_enabled"] === "1"
-    ? check.warn("cluster mode is on", "See docs/consistency.md, Limits, for what is supported of it.")
-    : check.ok("cluster mode is off");
+  const isNode = info["cluster_enabled"] === "1";
+  const todo =
+    "Give RedisStore a Redis.Cluster for a cluster and a Redis for a single server; see docs/consistency.md.";
+  if (isOnCluster === undefined) return isNode ? check.warn("a node of a cluster", todo) : check.ok("no cluster");
+  const seen = `${isNode ? "a node of a cluster" : "no cluster"}, and the store's client is for ${isOnCluster ? "a cluster" : "one server"}`;
+  return isNode === isOnCluster ? check.ok(seen) : check.fail(seen, todo);
 }
 
 function eviction(info: RedisInfo): Finding {
@@ -143,7 +148,7 @@ async function clock({ client, comparesClocks }: RedisFacts): Promise<Finding> {
 async function permissions({ client, info, namespace }: RedisFacts): Promise<Finding> {
   const check = finding("redis-permissions");
   if (namespace === undefined) return check.skip("No namespace is known: --namespace, or --dataSource");
-  const key = new RedisKeys(namespace, serverIdOf(info["run_id"] ?? "")).nothing;
+  const key = new RedisKeys(namespace, serverIdOf(info["run_id"] ?? "")).nothing("");
   const refused: string[] = [];
   for (const [name, attempt] of [
     ["MGET", () => client.mget(key)],

@@ -4,9 +4,8 @@ export interface RedisLike {
   duplicate(override: ConnectionOptions): RedisClient;
 }
 
-/** What the store calls on its own connection. */
-export interface RedisClient {
-  info(section: string): Promise<string>;
+/** The commands that calls of the store are made of; of one server, or of all nodes of a cluster. */
+export interface RedisCommands {
   mget(keys: string[]): Promise<(string | null)[]>;
   set(key: string, value: string): Promise<unknown>;
   set(key: string, value: string, unit: "PX", ttl: number): Promise<unknown>;
@@ -14,7 +13,14 @@ export interface RedisClient {
   unlink(keys: string[]): Promise<number>;
   evalsha(sha1: string, keyCount: number, ...args: string[]): Promise<unknown>;
   eval(lua: string, keyCount: number, ...args: string[]): Promise<unknown>;
-  subscribe(channel: string): Promise<unknown>;
+}
+
+/** What the store calls on a connection of its own. */
+export interface RedisClient extends RedisCommands {
+  info(section: string): Promise<string>;
+  cluster(subcommand: "COUNTKEYSINSLOT", slot: number): Promise<number>;
+  cluster(subcommand: "GETKEYSINSLOT", slot: number, count: number): Promise<string[]>;
+  subscribe(...channels: string[]): Promise<unknown>;
   ping(): Promise<unknown>;
   quit(): Promise<unknown>;
   disconnect(reconnect?: boolean): void;
@@ -40,6 +46,8 @@ export interface ConnectionOptions {
   readonly disconnectTimeout: number;
   readonly retryStrategy: (attempt: number) => number;
   readonly reconnectOnError: null;
+  /** Of a node of a cluster: the client of the cluster has it, not those of the nodes. */
+  readonly keyPrefix?: string;
 }
 
 /**

@@ -5,23 +5,70 @@ import type { BreakerSettings } from "./breaker-options";
 import { CircuitBreaker } from "./circuit-breaker";
 import { Deadlines } from "./deadlines";
 import { ProbePauses } from "./probe-pauses";
-import { connectionOptions, limitHandshakes, type RedisClient, type RedisLike } from "./redis-client";
-import { RedisKeys, serverIdOf } from "./redis-keys";
-import { failed, isAnswer, isForbidden, isFull, isReplica, timedOut } from "./refusals";
+import {
+  connectionOptions,
+  limitHandshakes,
+  type RedisClient,
+  type RedisCommands,
+  type RedisLike,
+} from "./redis-client";
+import { type Keys, RedisKeys, serverIdOf } from "./redis-keys";
+import {
+  failed,
+  isAnswer,
+  isForbidden,
+  isNoFault,
+  isReplica,
+  timedOut,
+  unavailable,
+  unlessElsewhere,
+} from "./refusals";
+import type { Spread } from "./spread";
 import { withoutValues } from "./without-values";
 
-/** What one call works with: a connection that is up, and the keys of the server at its other end. */
+/** What one call works with: commands, and the keys of the servers that they reach. */
 export interface Session {
+  readonly client: RedisCommands;
+  readonly keys: Keys;
+}
+
+/** A connection that is up, and the keys of the server at its other end. */
+export interface ServerSession extends Session {
   readonly client: RedisClient;
   readonly keys: RedisKeys;
 }
+
+/** What the calls of a store go through. */
+export interface Connection {
+  /**
+   * Runs one call of the store.
+   *
+   * @param insists whether it is tried again, while there is time, if something is on its way from one server to another
+   * @throws StoreError STORE_UNAVAILABLE, STORE_TIMEOUT or STORE_UNSUPPORTED; what the call has done is then unknown
+   */
+  call<T>(work: (session: Session) => Promise<T>, insists?: boolean): Promise<T>;
+  missed(): void;
+  /** Ends what was opened, politely if the server answers. */
+  close(): Promise<void>;
+}
+
+const NAMELESS =
+  "This Redis server does not say who it is: INFO server has no run_id, or may not be called. Without it, entries from before a restart " +
+  "or a failover could be served. Allow INFO, or use another store.";
+const NODE =
+  "This Redis server is a node of a cluster. Give RedisStore a client of the cluster: new Redis.Cluster([...]).";
+const NO_CLUSTER = "This Redis server is no node of a cluster. Give RedisStore a client of the server: new Redis(url).";
 
 /** What a connection needs of the store that it belongs to. */
 export interface RedisConnectionOptions {
   readonly context: StoreContext;
   readonly breaker: BreakerSettings;
+  /** Where keys lie. */
+  readonly spread: Spread;
   /** Prepares a server for use, each time one has been identified; nothing else is sent to it before. */
-  readonly takeOver: (session: Session) => Promise<void>;
+  readonly takeOver: (session: ServerSession) => Promise<void>;
+  /** Where nothing is, and the server may be asked for it. */
+  readonly nowhere: () => string;
   /** Milliseconds for that. */
   readonly patience: number;
   /** Called each time that calls are answered from now on. */
@@ -39,7 +86,7 @@ export interface RedisConnectionOptions {
  * time, since only that finds the primary after a failover, or a way past a cable that was pulled: it must tell who the server is, be
  * taken over, and see a read and a write answered in time. Then it is closed, and calls go through.
  */
-export class RedisConnection {
+export class RedisConnection implements Connection {
   private readonly client: RedisClient;
   /**
    * Counts connections. A call notes it when its commands are composed and looks again when the reply is there: a reply
@@ -47,7 +94,7 @@ export class RedisConnection {
    */
   private generation = 0;
   /** Undefined while the circuit is open. */
-  private session: Session | undefined;
+  private session: ServerSession | undefined;
   private state: "new" | "up" | "down" | "closed" = "new";
   /** What every call gets while the circuit is open: made once, since there may be many. */
   private refusal = unavailable(undefined);
@@ -78,15 +125,19 @@ export class RedisConnection {
     });
   }
 
-  /**
-   * Runs one call of the store.
-   *
-   * @throws StoreError STORE_UNAVAILABLE, STORE_TIMEOUT or STORE_UNSUPPORTED; what the call has done is then unknown
-   */
-  call<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  /** What a call would work with now; undefined while the circuit is open. */
+  get current(): ServerSession | undefined {
+    return this.session;
+  }
+
+  call<T>(work: (session: ServerSession) => Promise<T>): Promise<T> {
+    return this.within(this.options.context.timeout, work);
+  }
+
+  /** A call that may take so long. */
+  within<T>(limit: number, work: (session: ServerSession) => Promise<T>): Promise<T> {
     const { session, generation } = this;
     if (session === undefined) return Promise.reject(this.refusal);
-    const limit = this.options.context.timeout;
     return new Promise<T>((resolve, reject) => {
       const deadline = this.deadlines.set(limit, () => {
         const error = timedOut(limit);
@@ -113,13 +164,12 @@ export class RedisConnection {
     if (this.state === "new") this.report("down", timedOut(this.options.patience));
   }
 
-  /** Ends the connection, politely if the server answers. */
   async close(): Promise<void> {
     const isUp = this.session !== undefined;
     this.state = "closed";
     this.refusal = new StoreError("STORE_UNAVAILABLE", "The store is closed.");
     this.lose();
-    if (isUp) await this.within(this.options.context.timeout, this.client.quit()).catch(() => undefined);
+    if (isUp) await this.bounded(this.options.context.timeout, this.client.quit()).catch(() => undefined);
     // After a quit that was answered this does nothing; otherwise it also stops the reconnecting.
     this.client.disconnect();
     this.deadlines.stop();
@@ -132,10 +182,11 @@ export class RedisConnection {
       const keys = await this.identify(isOver);
       if (keys === undefined) return;
       const session = { client: this.client, keys };
-      await this.within(this.options.patience, this.options.takeOver(session));
+      await this.bounded(this.options.patience, this.options.takeOver(session));
       // As any call would have to be. A full server answers both, and one that takes no writes does not take this one.
-      const trial = Promise.all([this.client.mget([keys.nothing]), this.client.unlink([keys.nothing])]);
-      await this.within(this.options.context.timeout, trial);
+      const nothing = [keys.nothing(this.options.nowhere())];
+      const trial = Promise.all([this.client.mget(nothing), this.client.unlink(nothing)]);
+      await this.bounded(this.options.context.timeout, unlessElsewhere(trial));
       if (isOver()) return;
       this.breaker.closed(this.clock.monotonic());
       this.session = session;
@@ -152,23 +203,21 @@ export class RedisConnection {
   private async identify(isOver: () => boolean): Promise<RedisKeys | undefined> {
     const info = await this.client.info("server").catch((error: unknown) => {
       if (!isForbidden(error)) throw error;
-      if (!isOver()) this.refuse(error);
+      if (!isOver()) this.refuse(NAMELESS, error);
     });
     if (isOver() || info === undefined) return undefined;
     this.endHandshake();
     const runId = /^run_id:(\S+)/m.exec(info)?.[1];
-    if (runId === undefined) return this.refuse();
-    return new RedisKeys(this.options.context.namespace, serverIdOf(runId));
+    if (runId === undefined) return this.refuse(NAMELESS);
+    // A client of one node would look for everything in other places than a client of the cluster.
+    const isClusterNode = /^redis_mode:cluster\b/m.test(info);
+    if (isClusterNode !== this.options.spread.stripes > 1) return this.refuse(isClusterNode ? NODE : NO_CLUSTER);
+    return new RedisKeys(this.options.context.namespace, serverIdOf(runId), this.options.spread);
   }
 
-  private refuse(cause?: unknown): undefined {
+  private refuse(problem: string, cause?: unknown): undefined {
     this.endHandshake();
-    const unsupported = new StoreError(
-      "STORE_UNSUPPORTED",
-      "This Redis server does not say who it is: INFO server has no run_id, or may not be called. Without it, entries " +
-        "from before a restart or a failover could be served. Allow INFO, or use another store.",
-      { cause: withoutValues(cause) },
-    );
+    const unsupported = new StoreError("STORE_UNSUPPORTED", problem, { cause: withoutValues(cause) });
     this.report("down", unsupported);
     this.options.onUnsupported(unsupported);
   }
@@ -177,7 +226,7 @@ export class RedisConnection {
   private note(error: unknown, generation: number, begun: number): void {
     if (generation !== this.generation) return;
     // It was answered, and hits are too. Did it count, a cache that is full would serve nothing.
-    if (isFull(error)) return this.breaker.succeeded();
+    if (isNoFault(error)) return this.breaker.succeeded();
     const now = this.clock.monotonic();
     if (isReplica(error)) this.breaker.trip(now);
     else if (!this.breaker.failed(begun, now)) return;
@@ -205,14 +254,10 @@ export class RedisConnection {
     this.options.context.onStateChange?.(state, cause);
   }
 
-  private within<T>(limit: number, work: Promise<T>): Promise<T> {
+  private bounded<T>(limit: number, work: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const deadline = this.deadlines.set(limit, () => reject(timedOut(limit)));
       work.then(resolve, reject).finally(() => this.deadlines.met(deadline));
     });
   }
-}
-
-function unavailable(cause: unknown): StoreError {
-  return new StoreError("STORE_UNAVAILABLE", "There is no connection to Redis.", { cause });
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Tag } from "../../core/tag";
+import { Spread } from "./spread";
 
 /** Changes whenever entries, tags or guards of two versions of this library must not meet. */
 const FORMAT = "v1";
@@ -8,50 +9,49 @@ const FORMAT = "v1";
  * Every Redis key there is:
  *
  * ```
- * <namespace>:v1:<server id>:{<group>}:g          guard
- * <namespace>:v1:<server id>:{<group>}:t:<rest>   tag, without the group that it begins with
- * <namespace>:v1:<server id>:{<group>}:e:<key>    entry
- * <namespace>:v1:<server id>:{<group>}:f:<key>    the process that loads the entry, if others wait for it
- * <namespace>:v1:<server id>:{}:n                 nothing, ever: what is asked for to see whether the server answers
- * <namespace>:v1:{<group>}:s                      the id of the server that served the group last
- * <namespace>:changes                             the channel of messages; no key, and the namespace as it is
+ * <namespace>:v1:<server id>:{<part>}:g          guard
+ * <namespace>:v1:<server id>:{<part>}:t:<rest>   tag, without the group that it begins with
+ * <namespace>:v1:<server id>:{<part>}:e:<key>    entry
+ * <namespace>:v1:<server id>:{<part>}:f:<key>    the process that loads the entry, if others wait for it
+ * <namespace>:v1:<server id>:{<part>}:n          nothing, ever: what is asked for to see whether the server answers
+ * <namespace>:v1:{<part>}:s                      the id of the server that served the part last
+ * <namespace>:changes                            the channel of messages; no key, and the namespace as it is
+ * <namespace>:changes^<number>                   further channels, in a cluster
  * ```
  *
- * The scripts count on it that a tag's key is its guard's key with `t:<rest>` in place of the last letter. The braces hold
- * all keys of a group in one cluster slot, so no brace may come before them: the namespace is escaped.
+ * A part is a table, or in a cluster a part of it with a text that brings it into its slot: see spread.ts. The scripts count on it that a
+ * tag's key is its guard's key with `t:<rest>` in place of the last letter. The braces hold
+ * all keys of a part in one cluster slot, so no brace may come before them: the namespace is escaped.
  */
-export class RedisKeys {
-  private readonly shared: string;
-  private readonly prefix: string;
+export abstract class Keys {
+  /** What all keys of the namespace begin with. */
+  readonly shared: string;
 
   constructor(
-    private readonly namespace: string,
-    readonly serverId: string,
+    readonly namespace: string,
+    protected readonly spread: Spread,
   ) {
     this.shared = `${escapeNamespace(namespace)}:${FORMAT}:`;
-    this.prefix = `${this.shared}${serverId}:{`;
   }
 
-  /** The keys of another server. */
-  of(serverId: string): RedisKeys {
-    return new RedisKeys(this.namespace, serverId);
-  }
-
-  guard(group: string): string {
-    return `${this.prefix}${group}}:g`;
+  guard(part: string): string {
+    return `${this.startOf(part)}g`;
   }
 
   tag(tag: Tag): string {
-    const end = tag.indexOf("|");
-    return `${this.prefix}${tag.slice(0, end)}}:t:${tag.slice(end + 1)}`;
+    return `${this.startOf(this.spread.partOf(tag))}t:${tag.slice(tag.indexOf("|") + 1)}`;
   }
 
-  entry(group: string, key: string): string {
-    return `${this.prefix}${group}}:e:${key}`;
+  entry(part: string, key: string): string {
+    return `${this.startOf(part)}e:${key}`;
   }
 
-  flight(group: string, key: string): string {
-    return `${this.prefix}${group}}:f:${key}`;
+  flight(part: string, key: string): string {
+    return `${this.startOf(part)}f:${key}`;
+  }
+
+  nothing(part: string): string {
+    return `${this.startOf(part)}n`;
   }
 
   /** Under no server's id: whoever sends a message from outside knows none. */
@@ -59,12 +59,34 @@ export class RedisKeys {
     return channelOf(this.namespace);
   }
 
-  get nothing(): string {
-    return `${this.prefix}}:n`;
+  /** What the keys of a part begin with, up to the letter that says what they are. */
+  protected abstract startOf(part: string): string;
+}
+
+/** The keys of one server. */
+export class RedisKeys extends Keys {
+  private readonly prefix: string;
+
+  constructor(
+    namespace: string,
+    readonly serverId: string,
+    spread = Spread.whole,
+  ) {
+    super(namespace, spread);
+    this.prefix = `${this.shared}${serverId}:{`;
   }
 
-  lastServer(group: string): string {
-    return `${this.shared}{${group}}:s`;
+  /** The keys of another server. */
+  of(serverId: string): RedisKeys {
+    return new RedisKeys(this.namespace, serverId, this.spread);
+  }
+
+  lastServer(part: string): string {
+    return `${this.shared}{${this.spread.hashTagOf(part)}}:s`;
+  }
+
+  protected startOf(part: string): string {
+    return `${this.prefix}${this.spread.hashTagOf(part)}}:`;
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { groupBy } from "../../core/group-by";
-import { groupOf, type Tag } from "../../core/tag";
+import { allStripes, stripeOf, type Stripe } from "../../core/stripe";
+import type { Tag } from "../../core/tag";
 import { createTokenSource, type Token, type TokenSource } from "../../core/token";
 import { CacheConfigError, CacheStateError, StoreError } from "../../errors";
 import type {
@@ -15,16 +15,22 @@ import type {
   UnlockAnswer,
   UnlockRequest,
 } from "../store";
+import { ClusterConnection } from "./cluster-connection";
+import { ClusterSubscriber, type PlacedChannel } from "./cluster-subscriber";
+import type { ClusterLike } from "./cluster-topology";
 import { breakerSettings, type BreakerOptions, type BreakerSettings } from "./breaker-options";
 import { ReadBatch } from "./read-batch";
 import { checkCopies, readEntries } from "./read-entries";
 import type { RedisLike } from "./redis-client";
-import { RedisConnection } from "./redis-connection";
+import { Messages } from "./messages";
+import { RedisConnection, type RedisConnectionOptions, type ServerSession } from "./redis-connection";
 import { channelOf } from "./redis-keys";
 import { RedisSubscriber } from "./redis-subscriber";
 import { takeOver } from "./take-over";
 import { milliseconds, runScript, scripts } from "./run-script";
-import { unlockCommand } from "./unlock-command";
+import { Spread } from "./spread";
+import { invalidateTags, lockTags, prepareTags, type TagSettings } from "./tag-commands";
+import { unlockTags } from "./unlock-command";
 
 /** What the constructor of {@link RedisStore} takes besides the client. */
 export interface RedisStoreOptions {
@@ -37,24 +43,31 @@ export interface RedisStoreOptions {
 /** Milliseconds that the start may wait for the first connection, if a call may not take longer. */
 const PATIENCE_AT_START = 1000;
 
+/** Its parts are those whose nodes hear what is sent in a cluster; no table has such a name. */
+const CHANNELS = "*changes";
+
 /**
- * Keeps entries and tags in Redis (5 or later), where all processes that use the same database share them.
+ * Keeps entries and tags in Redis (5 or later), where all processes that use the same database share them: on one server, or on a
+ * Redis Cluster, each table spread over its nodes.
  *
- * The client is only copied: the store opens a connection of its own with the same address and credentials, because a
- * command must never be queued or sent again (see connectionOptions), and closes only that one. While Redis cannot be
+ * The client is only copied: the store opens connections of its own with the same addresses and credentials, because a
+ * command must never be queued or sent again (see connectionOptions), and closes only those. While Redis cannot be
  * reached, every call rejects at once and the connection is tried again without end.
  *
- * @throws CacheConfigError CONFIG_INVALID if `client` is not an ioredis `Redis`, or an option cannot be meant
+ * @throws CacheConfigError CONFIG_INVALID if `client` is not an ioredis `Redis` or `Cluster`, or an option cannot be meant
  * @example
  * const cache = await attachCache(dataSource, { store: new RedisStore(new Redis("redis://localhost")) });
+ * @example
+ * const nodes = [{ host: "redis-1" }, { host: "redis-2" }, { host: "redis-3" }];
+ * const cache = await attachCache(dataSource, { store: new RedisStore(new Redis.Cluster(nodes)) });
  */
 export class RedisStore implements Store {
   readonly name = "redis";
   private readonly tokens: TokenSource;
   private readonly breaker: BreakerSettings;
-  private connection: RedisConnection | undefined;
+  private connection: RedisConnection | ClusterConnection | undefined;
   private context: StoreContext | undefined;
-  private readonly subscribers: RedisSubscriber[] = [];
+  private readonly subscribers: (RedisSubscriber | ClusterSubscriber)[] = [];
   private readonly reads = new ReadBatch<ReadRequest, ReadAnswer>((requests) =>
     this.connection === undefined
       ? Promise.reject(notOpen())
@@ -65,35 +78,45 @@ export class RedisStore implements Store {
       ? Promise.reject(notOpen())
       : this.connection.call((session) => checkCopies(session, copies)),
   );
-  private lockTtl = "";
+  private settings: TagSettings;
   /** The servers that this store was connected to. */
   private readonly seen = new Set<string>();
+  private readonly messages: Messages;
+  private readonly ownStripe: Stripe;
 
   constructor(
     /** The client that was passed in. */
-    readonly source: RedisLike,
+    readonly source: RedisLike | ClusterLike,
     options: RedisStoreOptions = {},
   ) {
     if (typeof source?.duplicate !== "function") {
       throw new CacheConfigError(
         "CONFIG_INVALID",
-        "RedisStore takes an ioredis client: new RedisStore(new Redis(url)).",
+        "RedisStore takes an ioredis client: new RedisStore(new Redis(url)), or new RedisStore(new Redis.Cluster(nodes)).",
       );
     }
-    if (source.isCluster === true) {
+    if (isCluster(source) && source.options.keyPrefix?.includes("{") === true) {
       throw new CacheConfigError(
         "CONFIG_INVALID",
-        "RedisStore takes an ioredis Redis; a Cluster is not supported yet.",
+        "The keyPrefix of the Cluster has a brace, which would keep all keys on one node. Leave it out.",
       );
     }
+    const spread = isCluster(source) ? Spread.overCluster() : Spread.whole;
+    this.settings = { spread, lockTtl: 0, makesGuards: !isCluster(source) };
+    this.messages = new Messages(isCluster(source) ? (message) => this.publish(message) : undefined);
     this.tokens = options.tokens ?? createTokenSource();
+    this.ownStripe = stripeOf(createTokenSource()(), spread.stripes);
     this.breaker = breakerSettings(options.breaker);
+  }
+
+  get stripes(): number {
+    return this.settings.spread.stripes;
   }
 
   /**
    * Connects, and makes the guards of `groups`. Resolves after a second at the latest if Redis cannot be reached.
    *
-   * @throws StoreError STORE_UNSUPPORTED if the server does not tell its `run_id`
+   * @throws StoreError STORE_UNSUPPORTED if the server does not tell its `run_id`, or is a node of a cluster and `client` is not
    * @throws CacheStateError ALREADY_ATTACHED if the store is open; a store serves one cache
    */
   async open(context: StoreContext, groups: readonly string[]): Promise<void> {
@@ -101,7 +124,7 @@ export class RedisStore implements Store {
       throw new CacheStateError("ALREADY_ATTACHED", "This RedisStore is open already; give each cache its own.");
     }
     const patience = Math.max(context.timeout, PATIENCE_AT_START);
-    this.lockTtl = String(Math.ceil(context.lockTtl));
+    this.settings = { ...this.settings, lockTtl: context.lockTtl };
     this.context = context;
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -112,10 +135,7 @@ export class RedisStore implements Store {
         clearTimeout(timer);
         then();
       };
-      this.connection = new RedisConnection(this.source, {
-        context,
-        breaker: this.breaker,
-        takeOver: (session) => takeOver(session, groups, this.seen, this.lockTtl),
+      this.connection = this.connect(context, groups, {
         patience,
         onUp: () => settle(resolve),
         onUnsupported: (error) => settle(() => reject(error)),
@@ -136,23 +156,8 @@ export class RedisStore implements Store {
 
   async prepare(tags: readonly Tag[], tagTtl: number): Promise<Token[]> {
     if (tags.length === 0) return [];
-    const token = this.tokens();
-    const groups = byGroup(tags);
-    return this.opened().call(async ({ client, keys }) => {
-      const captured = new Map<Tag, Token>();
-      await Promise.all(
-        Array.from(groups, async ([group, members]) => {
-          const guarded = [keys.guard(group), ...members.map((tag) => keys.tag(tag))];
-          const reply = await runScript(client, scripts().prepare, guarded, [
-            this.lockTtl,
-            token,
-            milliseconds(tagTtl),
-          ]);
-          members.forEach((tag, at) => captured.set(tag, textAt(reply, at)));
-        }),
-      );
-      return tags.map((tag) => captured.get(tag)!);
-    });
+    const minting = { token: this.tokens(), tagTtl };
+    return this.opened().call((session) => prepareTags(session, this.settings, tags, minting));
   }
 
   async fill(entries: readonly FillRequest[]): Promise<void> {
@@ -185,59 +190,24 @@ export class RedisStore implements Store {
     messages?: ReadonlyMap<string, string>,
   ): Promise<Token[]> {
     if (tags.length === 0 && readTags.length === 0) return [];
-    const locked = byGroup(tags);
-    const read = byGroup(readTags);
-    const token = this.tokens();
-    return this.opened().call(async ({ client, keys }) => {
-      const captured = new Map<Tag, Token>();
-      await Promise.all(
-        Array.from(new Set([...locked.keys(), ...read.keys()]), async (group) => {
-          const lockTags = locked.get(group) ?? [];
-          const members = read.get(group) ?? [];
-          const guarded = [keys.guard(group), ...[...lockTags, ...members].map((tag) => keys.tag(tag))];
-          const args = [holder, this.lockTtl, String(lockTags.length), token, milliseconds(tagTtl)];
-          const sent = [keys.channel, messages?.get(group) ?? ""];
-          const reply = await runScript(client, scripts().lock, guarded, [...args, ...sent]);
-          members.forEach((tag, at) => captured.set(tag, textAt(reply, at)));
-        }),
-      );
-      return readTags.map((tag) => captured.get(tag)!);
-    });
+    const command = { tags, readTags, holder, token: this.tokens(), tagTtl };
+    return this.messages.with(messages, (messageFor) =>
+      this.opened().call((session) => lockTags(session, this.settings, { ...command, messageFor }), true),
+    );
   }
 
   async unlock(request: UnlockRequest): Promise<UnlockAnswer> {
     if (request.tags.length === 0) return { held: true, written: 0 };
-    const groups = byGroup(request.tags);
-    return this.opened().call(async ({ client, keys }) => {
-      const replies = await Promise.all(
-        Array.from(groups, ([group, tags]) => {
-          const command = unlockCommand(keys, group, tags, request);
-          return runScript(client, scripts().unlock, command.keys, command.args);
-        }),
-      );
-      let held = true;
-      let written = 0;
-      for (const reply of replies) {
-        const [ours, entries] = reply as [number, number];
-        held &&= ours === 1;
-        written += entries;
-      }
-      return { held, written };
-    });
+    const { spread } = this.settings;
+    return this.messages.with(request.messages, (messageFor) =>
+      this.opened().call((session) => unlockTags(session, spread, request, messageFor), true),
+    );
   }
 
   async invalidate(tags: readonly Tag[], messages: ReadonlyMap<string, string> = new Map()): Promise<void> {
-    const groups = byGroup(tags);
-    const silent = tags.filter((tag) => !messages.has(groupOf(tag)));
-    if (silent.length + messages.size === 0) return;
-    await this.opened().call(({ client, keys }) =>
-      Promise.all([
-        ...(silent.length === 0 ? [] : [client.unlink(silent.map((tag) => keys.tag(tag)))]),
-        ...Array.from(messages, ([group, message]) => {
-          const members = (groups.get(group) ?? []).map((tag) => keys.tag(tag));
-          return runScript(client, scripts().invalidate, [keys.guard(group), ...members], [keys.channel, message]);
-        }),
-      ]),
+    if (tags.length + messages.size === 0) return;
+    await this.messages.with(messages, (messageFor, parts) =>
+      this.opened().call((session) => invalidateTags(session, this.settings, tags, messageFor, parts), true),
     );
   }
 
@@ -245,14 +215,11 @@ export class RedisStore implements Store {
   async listen(listener: StoreListener, heartbeat: number): Promise<void> {
     this.opened();
     const { namespace, timeout } = this.context!;
+    const options = { listener, heartbeat, timeout, pauses: this.breaker };
     const channel = channelOf(namespace);
-    const subscriber = new RedisSubscriber(this.source, {
-      channel,
-      listener,
-      heartbeat,
-      timeout,
-      pauses: this.breaker,
-    });
+    const subscriber = isCluster(this.source)
+      ? new ClusterSubscriber(this.connection as ClusterConnection, this.channelsOf(channel), options)
+      : new RedisSubscriber(this.source, { ...options, channels: [channel] });
     this.subscribers.push(subscriber);
     const patience = new AbortController();
     const { signal } = patience;
@@ -267,7 +234,42 @@ export class RedisStore implements Store {
     await connection?.close();
   }
 
-  private opened(): RedisConnection {
+  private connect(
+    context: StoreContext,
+    groups: readonly string[],
+    start: Pick<RedisConnectionOptions, "patience" | "onUp" | "onUnsupported">,
+  ): RedisConnection | ClusterConnection {
+    const { source, breaker } = this;
+    const { spread } = this.settings;
+    const lockTtl = milliseconds(context.lockTtl);
+    if (isCluster(source)) {
+      const parts = [CHANNELS, ...groups].flatMap((group) => spread.partsOf(group));
+      return new ClusterConnection(source, { context, breaker, spread, parts, lockTtl, ...start });
+    }
+    const takingOver = (session: ServerSession) => takeOver(session, groups, this.seen, lockTtl);
+    return new RedisConnection(source, { context, breaker, spread, takeOver: takingOver, nowhere: () => "", ...start });
+  }
+
+  /**
+   * In a cluster each store sends over one of several channels, by chance, and hears them all: to tell a thousand processes of each write
+   * would be too much for one node.
+   */
+  private publish(message: string): Promise<unknown> {
+    const part = CHANNELS + this.ownStripe;
+    return this.opened().call(({ client, keys }) => {
+      const channel = keys.channel + this.ownStripe;
+      return runScript(client, scripts().invalidate, [keys.guard(part)], [channel, message, "0"]);
+    }, true);
+  }
+
+  /** Where each is heard. Programs that are no part of this send over the one whose name they know. */
+  private channelsOf(channel: string): PlacedChannel[] {
+    const { spread } = this.settings;
+    const own = allStripes(spread.stripes).map((stripe) => ({ channel: channel + stripe, part: CHANNELS + stripe }));
+    return [{ channel, part: own[0]!.part }, ...own];
+  }
+
+  private opened(): RedisConnection | ClusterConnection {
     if (this.connection !== undefined) return this.connection;
     throw notOpen();
   }
@@ -277,11 +279,6 @@ function notOpen(): StoreError {
   return new StoreError("STORE_UNAVAILABLE", "The store is not open.");
 }
 
-/** Tags by the group whose guard they are under, each once. */
-function byGroup(tags: readonly Tag[]): Map<string, Tag[]> {
-  return groupBy(new Set(tags), groupOf);
-}
-
-function textAt(reply: unknown, index: number): Token {
-  return (reply as Token[])[index]!;
+function isCluster(source: RedisLike | ClusterLike): source is ClusterLike {
+  return source.isCluster === true;
 }

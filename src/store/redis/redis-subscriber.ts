@@ -8,7 +8,7 @@ import { withoutValues } from "./without-values";
 
 /** What a connection that hears needs to know; times in milliseconds. */
 export interface RedisSubscriberOptions {
-  readonly channel: string;
+  readonly channels: readonly string[];
   readonly listener: StoreListener;
   /** Between two PINGs, and within which each must be answered. */
   readonly heartbeat: number;
@@ -20,11 +20,11 @@ export interface RedisSubscriberOptions {
 }
 
 /**
- * A connection that hears one channel. It is asked for a sign of life all the time: a cable that was pulled closes nothing, and
+ * A connection that hears channels. It is asked for a sign of life all the time: a cable that was pulled closes nothing, and
  * the answer to a PING comes after every message that the server had sent on the connection before.
  */
 export class RedisSubscriber {
-  /** Resolves when the channel is heard for the first time. */
+  /** Resolves when they are heard for the first time. */
   readonly first: Promise<void>;
   private readonly client: RedisClient;
   private readonly timer: NodeJS.Timeout;
@@ -34,14 +34,14 @@ export class RedisSubscriber {
   private lastError: unknown;
   /** When the oldest PING was sent that has not been answered. */
   private asked: number | undefined;
-  private readonly channel: string;
+  private readonly channels: readonly string[];
   private readonly listener: StoreListener;
   private readonly heartbeat: number;
   private readonly pauses: ProbePauses;
   private readonly clock: Clock;
 
-  constructor(source: RedisLike, { channel, listener, heartbeat, timeout, pauses, clock }: RedisSubscriberOptions) {
-    this.channel = channel;
+  constructor(source: RedisLike, { channels, listener, heartbeat, timeout, pauses, clock }: RedisSubscriberOptions) {
+    this.channels = channels;
     this.listener = listener;
     this.heartbeat = heartbeat;
     this.clock = clock ?? systemClock;
@@ -70,7 +70,7 @@ export class RedisSubscriber {
   private async subscribe(): Promise<void> {
     const since = this.clock.monotonic();
     try {
-      await this.client.subscribe(this.channel);
+      await this.client.subscribe(...this.channels);
     } catch (error) {
       this.lastError = withoutValues(error);
       // A server that refuses is not asked again; one that went away is.

@@ -1,5 +1,5 @@
 import { epochTag } from "../../core/tag";
-import type { Session } from "./redis-connection";
+import type { ServerSession } from "./redis-connection";
 
 /** Milliseconds; longer than the tags live that the note is there to find: a year. */
 const NOTE_TTL = 31_536_000_000;
@@ -16,7 +16,7 @@ const NOTE_TTL = 31_536_000_000;
  * @param seen ids of servers that this process was connected to: known even if the note in Redis was evicted
  */
 export async function retireServers(
-  session: Session,
+  session: ServerSession,
   groups: readonly string[],
   seen: ReadonlySet<string>,
 ): Promise<void> {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { RedisClient } from "./redis-client";
+import type { RedisCommands } from "./redis-client";
+import { isUnknownScript } from "./refusals";
 
 /** One of the Lua commands in scripts/. */
 export interface Script {
@@ -37,7 +38,7 @@ export function scripts(): Scripts {
  * were flushed). A script that is not there has done nothing, so running it again is safe.
  */
 export async function runScript(
-  client: RedisClient,
+  client: RedisCommands,
   script: Script,
   keys: readonly string[],
   args: readonly string[],
@@ -45,7 +46,7 @@ export async function runScript(
   try {
     return await client.evalsha(script.sha1, keys.length, ...keys, ...args);
   } catch (error) {
-    if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+    if (!isUnknownScript(error)) throw error;
     return client.eval(script.lua, keys.length, ...keys, ...args);
   }
 }

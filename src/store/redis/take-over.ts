@@ -1,4 +1,4 @@
-import type { Session } from "./redis-connection";
+import type { ServerSession } from "./redis-connection";
 import { unlessFull } from "./refusals";
 import { retireServers } from "./retire-servers";
 import { runScript, scripts } from "./run-script";
@@ -13,7 +13,7 @@ import { runScript, scripts } from "./run-script";
  * @param lockTtl milliseconds
  */
 export async function takeOver(
-  session: Session,
+  session: ServerSession,
   groups: readonly string[],
   seen: Set<string>,
   lockTtl: string,
@@ -23,6 +23,6 @@ export async function takeOver(
   seen.add(keys.serverId);
   const { prepare } = scripts();
   await unlessFull(
-    Promise.all(groups.map((group) => runScript(client, prepare, [keys.guard(group)], [lockTtl, "", "1"]))),
+    Promise.all(groups.map((group) => runScript(client, prepare, [keys.guard(group)], [lockTtl, "", "1", "1"]))),
   );
 }

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => dataSource.destroy());
 
 const told = async (sql: string) =>
-  (await planWrite(changesIn(schema, sql))).told.map(({ table, operation, rows }) => ({ table, operation, rows }));
+  (await planWrite(changesIn(schema, sql), 1)).told.map(({ table, operation, rows }) => ({ table, operation, rows }));
 
 describe("what a write is told as", () => {
   it.each([

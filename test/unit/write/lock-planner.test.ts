@@ -24,7 +24,7 @@ function reader(
   return { read, asked };
 }
 
-const plan = (sql: string, read?: KeyTagReader) => planWrite(changesOf(schema, sql), read);
+const plan = (sql: string, read?: KeyTagReader) => planWrite(changesOf(schema, sql), 1, read);
 const updates = (count: number) =>
   Array.from({ length: count }, (_, index) => `UPDATE product SET price = 1 WHERE id = ${index + 1}`).join(";");
 
@@ -90,7 +90,7 @@ describe("what may be written through", () => {
   it("with the tags of unique keys that nobody locks and that the rows had before", async () => {
     const changes = changesOf(schema, "UPDATE product SET price = 1 WHERE id = 5");
     changes.table(tableOf(schema, "product")).suspected.add("product|code=x").add("product|id=5");
-    expect((await planWrite(changes, undefined)).readTags).toEqual(["product|", "product|~", "product|code=x"]);
+    expect((await planWrite(changes, 1)).readTags).toEqual(["product|", "product|~", "product|code=x"]);
   });
 
   it("nothing of a table whose epoch is locked", async () => {
@@ -110,7 +110,7 @@ describe("what may be written through", () => {
     const other = await openSchema();
     const { readTags, writeThrough } = await planWrite(
       changesOf(other.schema, "UPDATE product SET price = 1 WHERE id = 5"),
-      undefined,
+      1,
     );
     expect({ readTags, writeThrough }).toEqual({ readTags: [], writeThrough: [] });
     await other.dataSource.destroy();

@@ -62,6 +62,16 @@ local function in_quarantine(lock_ttl)
   return now < ends
 end
 
+-- True if what was locked here may be unknown: somebody else has served this part meanwhile, or the guard is lost. Where a part can move
+-- from server to server, only who takes it over makes its guard (cluster-take-over.ts), and commands answer with an error until then.
+local function is_unguarded(makes_guard)
+  return makes_guard == "0" and not quarantine_end()
+end
+
+local function unguarded()
+  return redis.error_reply("NOGUARD this part has to be taken over first")
+end
+
 -- A call with more arguments than this might not fit onto Lua's stack.
 local most_arguments = 4000
 

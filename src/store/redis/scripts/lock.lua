@@ -11,10 +11,14 @@
   ARGV[5]        TTL of such a tag (ms)
   ARGV[6]        channel
   ARGV[7]        message for it, or "" for none
+  ARGV[8]        "1" if a missing guard is made, "0" if it is an error
 
   Replies a list with one text per tag that is not locked: its token at this moment; "" if somebody else has it locked or
   the group is in quarantine.
 ]]
+if is_unguarded(ARGV[8]) then
+  return unguarded()
+end
 local holder = ARGV[1]
 local lock_ttl = tonumber(ARGV[2])
 local last_locked = tonumber(ARGV[3]) + 1

@@ -5,7 +5,7 @@
   KEYS[1]           guard of the group
   KEYS[2..n+1]      tags to unlock
   KEYS[n+2..n+w+1]  tags to watch
-  KEYS[n+w+2..]     entries to write through
+  KEYS[n+w+2..]     entries to write through, of this part
   ARGV[1]           holder
   ARGV[2]           token for the tags of entries that are written
   ARGV[3]           TTL of a tag (ms)
@@ -14,10 +14,11 @@
   ARGV[6]           channel
   ARGV[7]           message for it, or "" for none
   ARGV[8..w+7]      the token that each watched tag must have still: nothing is written otherwise
-  ARGV[w+8..]       per entry: value, TTL (ms), k, and k times the index in KEYS of a tag that is locked for it
+  ARGV[w+8..]       per entry: value, TTL (ms), k, and k times the index in KEYS of a tag that is locked for it; the value is "" for an
+                    entry of another part, which depends on these tags here and is stored there
 
-  Replies { held, written }: held is 0 if the lock of any tag had been lost (expired, or the guard was gone), else 1;
-  written is the number of entries written.
+  Replies { held, allowed }: held is 0 if the lock of any tag had been lost (expired, or the guard was gone), else 1; allowed has one number
+  per entry, 1 if all tags that it has here have the new token.
 ]]
 local holder = ARGV[1]
 local new_token = ARGV[2]
@@ -31,7 +32,7 @@ local quarantined = not ends or now < ends
 
 -- By index in KEYS: the tags that may be written under.
 local owned = {}
-local writes = #KEYS > last_tag + watched
+local writes = #ARGV > 7 + watched
 local tags = {}
 local ended = {}
 local shared = {}
@@ -75,9 +76,10 @@ for offset = 1, watched do
   barred = barred or read_tag(KEYS[last_tag + offset]) ~= ARGV[7 + offset]
 end
 
-local written = 0
+local verdicts = {}
 local argument = 8 + watched
-for key = last_tag + watched + 1, #KEYS do
+local key = last_tag + watched
+while argument <= #ARGV do
   local value = ARGV[argument]
   local ttl = ARGV[argument + 1]
   local count = tonumber(ARGV[argument + 2])
@@ -86,18 +88,24 @@ for key = last_tag + watched + 1, #KEYS do
     under[offset] = tonumber(ARGV[argument + 2 + offset])
   end
   argument = argument + 3 + count
+  local is_here = value ~= ""
+  if is_here then
+    key = key + 1
+  end
 
   local allowed = not barred
   for _, index in ipairs(under) do
     allowed = allowed and owned[index]
   end
   if allowed then
-    redis.call("SET", KEYS[key], value, "PX", ttl)
+    if is_here then
+      redis.call("SET", KEYS[key], value, "PX", ttl)
+    end
     for _, index in ipairs(under) do
       redis.call("SET", KEYS[index], new_token, "PX", tag_ttl)
     end
-    written = written + 1
   end
+  verdicts[#verdicts + 1] = allowed and 1 or 0
 end
 announce(ARGV[6], ARGV[7])
-return { held, written }
+return { held, verdicts }
