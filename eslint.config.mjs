@@ -8,6 +8,11 @@ const LEAVES = ["errors", "events", "options"];
 const LOWER = ["near-cache", "feed", "store", "codec", "metadata", "sql"];
 const EVERYTHING = ["core", ...LOWER, "telemetry", "read", "write"];
 
+const COMMAND_LINE = {
+  imports: [...EVERYTHING, "coherent-cache", "attach-cache"],
+  packages: ["typeorm", "ioredis", "commander"],
+};
+
 /**
  * Folders and root files of src, lowest first: what each may import from src, and which of the guarded packages. An import
  * that no row allows is an error. docs/architecture.md explains the order.
@@ -35,6 +40,11 @@ const LAYERS = {
   // Bridges: each is a path of the package of its own, and the only part that knows its package.
   prometheus: { imports: ["core", "telemetry"], packages: ["prom-client"] },
   opentelemetry: { imports: ["core", "telemetry"], packages: ["@opentelemetry/api"] },
+  // The program of package.json's "bin"; nothing imports it.
+  cli: COMMAND_LINE,
+  "cli/commands": COMMAND_LINE,
+  "cli/doctor": COMMAND_LINE,
+  "cli/redis": COMMAND_LINE,
   index: { file: true, imports: [...EVERYTHING, "coherent-cache", "attach-cache"] },
 };
 
@@ -45,6 +55,7 @@ const GUARDED = {
   "@nestjs": { allowTypeImports: false },
   "prom-client": { allowTypeImports: false },
   "@opentelemetry/api": { allowTypeImports: false },
+  commander: { allowTypeImports: false },
 };
 
 const BROWSER_SCRIPTS = ["example-app/page/assets/*.js", "test/page/*.js"];

@@ -35,15 +35,15 @@ module.exports = {
   testTimeout: 30_000,
   reporters: ["default", "<rootDir>/test/support/report.js"],
   projects: [
-    project("unit", ["unit", "contract", "model", "outages", "page"], {
+    project("unit", ["unit", "contract", "model", "outages", "page", "docs"], {
       moduleNameMapper: publicName,
       globalSetup: "<rootDir>/test/support/setup-redis.mjs",
     }),
     onEveryDatabase("typeorm-1", {}),
     {
       ...onEveryDatabase("typeorm-0.3", { "^typeorm$": "typeorm-0.3", "^typeorm/(.*)$": "typeorm-0.3/$1" }),
-      // Minutes of waiting, in which TypeORM has no part.
-      testPathIgnorePatterns: ["/node_modules/", "/faults/near-torture"],
+      // Minutes of waiting, in which TypeORM has no part; and processes whose use of it test/unit/cli tries with 0.3.
+      testPathIgnorePatterns: ["/node_modules/", "/faults/near-torture", "/integration/command-line"],
     },
     project("package", ["package"], { globalSetup: "<rootDir>/test/support/setup-redis.mjs" }),
   ],

@@ -1,6 +1,6 @@
 // src -> dist: CommonJS with types and source maps, and the Lua scripts beside the code that reads them.
 import { spawnSync } from "node:child_process";
-import { cpSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,3 +18,11 @@ if (status !== 0) process.exit(status ?? 1);
 for (const file of readdirSync("src", { recursive: true })) {
   if (file.endsWith(".lua")) cpSync(join("src", file), join("dist", file));
 }
+
+// Nobody imports the program, so its types and maps would be weight alone.
+for (const file of readdirSync("dist/cli", { recursive: true })) {
+  if (/\.(d\.ts|js\.map)$/.test(file)) rmSync(join("dist/cli", file));
+}
+
+// npm sees to that when it installs the package; this is for who runs it from here.
+chmodSync("dist/cli/main.js", 0o755);

@@ -6,7 +6,7 @@ import { CoherentCache } from "./coherent-cache";
 import { createTokenSource } from "./core/token";
 import { CacheConfigError, CacheStateError } from "./errors";
 import { milliseconds } from "./metadata/entity-settings";
-import type { CacheLogger, CacheOptions, CompressionOptions } from "./options";
+import type { CacheLogger, CacheOptions, CompressionOptions, ResolvedOptions } from "./options";
 import { DIALECTS } from "./sql/dialects";
 import { MemoryStore } from "./store/memory-store";
 import type { Store } from "./store/store";
@@ -33,18 +33,7 @@ export async function attachCache(dataSource: DataSource, options: CacheOptions 
       "This data source has a cache already. Close that one first, or use it.",
     );
   }
-  const dialect = DIALECTS[dataSource.options.type];
-  if (dialect === undefined) {
-    throw new CacheConfigError(
-      "DRIVER_UNSUPPORTED",
-      `The driver "${dataSource.options.type}" is not supported; these are: ${Object.keys(DIALECTS).join(", ")}.`,
-    );
-  }
-  const cache = new CoherentCache(
-    dataSource,
-    { ...checked(options), dialect, namespace: namespaceOf(dataSource, options) },
-    () => attached.delete(dataSource),
-  );
+  const cache = new CoherentCache(dataSource, resolvedOptions(dataSource, options), () => attached.delete(dataSource));
   attached.add(dataSource);
   try {
     await cache.attach();
@@ -53,6 +42,22 @@ export async function attachCache(dataSource: DataSource, options: CacheOptions 
     throw error;
   }
   return cache;
+}
+
+/**
+ * What `attachCache()` makes of these options for this data source.
+ *
+ * @throws CacheConfigError for options that cannot be meant, and `DRIVER_UNSUPPORTED`
+ */
+export function resolvedOptions(dataSource: DataSource, options: CacheOptions): ResolvedOptions {
+  const dialect = DIALECTS[dataSource.options.type];
+  if (dialect === undefined) {
+    throw new CacheConfigError(
+      "DRIVER_UNSUPPORTED",
+      `The driver "${dataSource.options.type}" is not supported; these are: ${Object.keys(DIALECTS).join(", ")}.`,
+    );
+  }
+  return { ...checked(options), dialect, namespace: namespaceOf(dataSource, options) };
 }
 
 /** Options with their defaults, times in milliseconds. */

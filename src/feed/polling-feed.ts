@@ -1,9 +1,10 @@
 import type { OutsideChange } from "../core/change";
 import { CacheConfigError } from "../errors";
 import { BackingOff } from "./backing-off";
-import type { ChangeFeed, ChangeSink, WatchedTable } from "./change-feed";
+import type { ChangeFeed, ChangeSink } from "./change-feed";
 import { decodeMessage } from "./change-message";
-import { changeTable, pollingTriggers, quoted, triggerPrefix, type PolledDialect } from "./polling-triggers";
+import { CHANGE_TABLE, installPolling } from "./polling-installer";
+import { quoted, type PolledDialect } from "./polling-triggers";
 
 /** A connection of the feed's own to the database that it polls. */
 export interface PolledConnection {
@@ -44,7 +45,7 @@ export class PollingFeed implements ChangeFeed {
   /** @throws CacheConfigError CONFIG_INVALID if an option cannot be meant */
   constructor(
     private readonly connect: () => Promise<PolledConnection>,
-    { every = 100, install = true, table = "coherent_changes" }: PollingFeedOptions = {},
+    { every = 100, install = true, table = CHANGE_TABLE }: PollingFeedOptions = {},
   ) {
     if (!Number.isFinite(every) || every < 1) throw invalid("every must be at least 1 millisecond");
     if (typeof install !== "boolean") throw invalid("install must be true or false");
@@ -62,9 +63,14 @@ export class PollingFeed implements ChangeFeed {
   async start(sink: ChangeSink): Promise<void> {
     const connection = await this.connect();
     this.connection = connection;
-    const installed = await this.prepare(connection, sink.tables);
+    const missing = await installPolling(connection, sink.tables, this.table, this.install);
+    if (!this.install && missing.length > 0) {
+      throw invalid(
+        `missing or of another version: ${missing.join(", ")}. Run what cache.feeds.pollingTriggers() says, or leave install out`,
+      );
+    }
     // Before there were triggers nobody took notes.
-    if (installed) await sink.lost().catch((cause: unknown) => sink.warn("the store is away.", cause));
+    if (missing.length > 0) await sink.lost().catch((cause: unknown) => sink.warn("the store is away.", cause));
     this.loop.start(
       () => this.turn(connection, sink),
       (cause) => sink.warn("its changes cannot be taken; it tries again.", cause),
@@ -97,66 +103,6 @@ export class PollingFeed implements ChangeFeed {
     sink.rejected(heard.kind === "rejected" ? heard.why : "malformed");
     return undefined;
   }
-
-  /** @returns whether something had to be installed */
-  private async prepare({ dialect, query }: PolledConnection, tables: readonly WatchedTable[]): Promise<boolean> {
-    const names = new Set((await query(TRIGGERS[dialect])).map((row) => String(row["name"])));
-    const [{ count } = { count: 0 }] = await query(TABLES[dialect], [this.table]);
-    const wanted = watchedBy(dialect, tables).map((table) => ({
-      table,
-      triggers: pollingTriggers(dialect, table, this.table),
-    }));
-    const missing = wanted.filter(({ triggers }) => triggers.some(({ name }) => !names.has(name)));
-    const isThere = Number(count) > 0;
-    if (isThere && missing.length === 0) return false;
-    if (!this.install) {
-      const parts = [...(isThere ? [] : [this.table]), ...missing.map(({ table }) => `the triggers of ${table.path}`)];
-      throw invalid(
-        `missing or of another version: ${parts.join(", ")}. Run what cache.feeds.pollingTriggers() says, or leave install out`,
-      );
-    }
-    await query(changeTable(dialect, this.table).up);
-    for (const { table, triggers } of missing) {
-      const prefix = triggerPrefix(table, this.table);
-      for (const { name, up } of triggers) {
-        if (names.has(name)) continue;
-        // Another process may be doing the same.
-        await query(up).catch((cause: unknown) => {
-          if (!/already exists/i.test(String(cause))) throw cause;
-        });
-      }
-      const own = new Set(triggers.map(({ name }) => name));
-      for (const old of names)
-        if (old.startsWith(prefix) && !own.has(old)) await query(`DROP TRIGGER IF EXISTS ${quoted(dialect, old)}`);
-    }
-    return true;
-  }
-}
-
-const TRIGGERS = {
-  sqlite: "SELECT name FROM sqlite_master WHERE type = 'trigger'",
-  mysql: "SELECT TRIGGER_NAME AS name FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()",
-};
-
-const TABLES = {
-  sqlite: "SELECT count(*) AS count FROM sqlite_master WHERE type = 'table' AND name = ?",
-  mysql: "SELECT count(*) AS count FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?",
-};
-
-/** All statements that a start would run, for a migration. */
-export function pollingMigration(
-  dialect: PolledDialect,
-  tables: readonly WatchedTable[],
-  name = "coherent_changes",
-): { readonly up: readonly string[]; readonly down: readonly string[] } {
-  const table = changeTable(dialect, name);
-  const triggers = watchedBy(dialect, tables).flatMap((one) => pollingTriggers(dialect, one, name));
-  return { up: [table.up, ...triggers.map(({ up }) => up)], down: [...triggers.map(({ down }) => down), table.down] };
-}
-
-/** On SQLite whatever a foreign key deletes runs its own triggers. */
-function watchedBy(dialect: PolledDialect, tables: readonly WatchedTable[]): readonly WatchedTable[] {
-  return tables.filter(({ isCached }) => dialect === "mysql" || isCached);
 }
 
 function invalid(problem: string): CacheConfigError {

@@ -1,9 +1,10 @@
 import type { OutsideChange } from "../core/change";
 import { CacheConfigError } from "../errors";
 import { BackingOff } from "./backing-off";
-import type { ChangeFeed, ChangeSink, WatchedTable } from "./change-feed";
+import type { ChangeFeed, ChangeSink } from "./change-feed";
 import { decodeMessage } from "./change-message";
-import { notifyChannel, quoted, triggersOf, type TableTriggers } from "./postgres-triggers";
+import { installTriggers } from "./postgres-installer";
+import { notifyChannel } from "./postgres-triggers";
 
 /** What the feed needs of a client of pg. */
 export interface PostgresClient {
@@ -67,7 +68,12 @@ export class PostgresFeed implements ChangeFeed {
    * @throws CacheConfigError CONFIG_INVALID with `install: false` if the triggers of a table are not there
    */
   async start(sink: ChangeSink): Promise<void> {
-    await this.prepare(sink);
+    const missing = await installTriggers(this.connect, sink.namespace, sink.tables, this.install);
+    if (!this.install && missing.length > 0) {
+      throw invalid(
+        `the triggers of ${missing.join(", ")} are missing or of another version. Run what cache.feeds.postgresTriggers() says, or leave install out`,
+      );
+    }
     let began: () => void = () => undefined;
     const beginning = new Promise<void>((resolve) => (began = resolve));
     this.loop.start(
@@ -81,29 +87,6 @@ export class PostgresFeed implements ChangeFeed {
     const stopped = this.loop.stop();
     this.wake();
     await stopped;
-  }
-
-  private async prepare(sink: ChangeSink): Promise<void> {
-    const client = this.connect();
-    client.on("error", () => undefined);
-    await client.connect();
-    try {
-      // One process after the other.
-      await client.query("BEGIN");
-      await client.query("SELECT pg_advisory_xact_lock(hashtext($1))", [notifyChannel(sink.namespace)]);
-      const all = await lookedUp(client, sink.namespace, sink.tables);
-      const missing = all.filter(({ isThere }) => !isThere).map(({ triggers }) => triggers);
-      if (!this.install && missing.length > 0) {
-        const names = missing.map(({ table }) => table.path).join(", ");
-        throw invalid(
-          `the triggers of ${names} are missing or of another version. Run what cache.feeds.postgresTriggers() says, or leave install out`,
-        );
-      }
-      for (const { up } of missing) for (const statement of up) await client.query(statement);
-      await client.query("COMMIT");
-    } finally {
-      await client.end().catch(() => undefined);
-    }
   }
 
   /** Until the connection is lost, which it throws, or the feed is stopped. */
@@ -175,51 +158,6 @@ export class PostgresFeed implements ChangeFeed {
       }
     }
   }
-}
-
-/** What all watched tables need. */
-export async function allTriggers(
-  connect: () => PostgresClient,
-  namespace: string,
-  tables: readonly WatchedTable[],
-): Promise<TableTriggers[]> {
-  const client = connect();
-  client.on("error", () => undefined);
-  await client.connect();
-  try {
-    return (await lookedUp(client, namespace, tables)).map(({ triggers }) => triggers);
-  } finally {
-    await client.end().catch(() => undefined);
-  }
-}
-
-/** What the tables need, and whether it is there, in this version. */
-async function lookedUp(
-  client: PostgresClient,
-  namespace: string,
-  tables: readonly WatchedTable[],
-): Promise<{ readonly triggers: TableTriggers; readonly isThere: boolean }[]> {
-  const found = [];
-  for (const table of tables.filter(({ isCached }) => isCached)) {
-    const { rows } = await client.query(
-      `SELECT n.nspname AS schema, c.relkind = 'p' AS partitioned FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE c.oid = to_regclass($1)`,
-      [[table.schema, table.name].flatMap((part) => (part === undefined ? [] : quoted(part))).join(".")],
-    );
-    const [place] = rows;
-    if (place === undefined) throw invalid(`there is no table ${table.path}. Run the migrations first`);
-    const triggers = triggersOf(table, namespace, String(place["schema"]), place["partitioned"] === true);
-    const { rows: known } = await client.query(
-      `SELECT obj_description(p.oid, 'pg_proc') AS comment, (SELECT count(*)::int FROM pg_trigger t WHERE t.tgfoid = p.oid
-         AND t.tgrelid = to_regclass($2) AND t.tgenabled <> 'D') AS count
-       FROM pg_proc p WHERE p.oid = to_regproc($1)`,
-      [triggers.functionName, `${quoted(String(place["schema"]))}.${quoted(table.name)}`],
-    );
-    const expected = place["partitioned"] === true ? 2 : 4;
-    const isThere = known[0]?.["comment"] === `typeorm-coherent ${triggers.version}` && known[0]["count"] === expected;
-    found.push({ triggers, isThere });
-  }
-  return found;
 }
 
 async function limited<Result>(work: Promise<Result>, limit: number): Promise<Result> {

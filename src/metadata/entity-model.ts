@@ -117,7 +117,8 @@ function columnsAt(metadata: EntityMetadata, path: string): ColumnMetadata[] {
   );
 }
 
-function uniqueColumnSets(metadata: EntityMetadata): string[][] {
+/** The columns, by their names in the database, of which no two rows have the same values. */
+export function uniqueColumnSets(metadata: EntityMetadata): string[][] {
   const names = (columns: readonly ColumnMetadata[]) => columns.map((column) => column.databaseName);
   return [
     names(metadata.primaryColumns),

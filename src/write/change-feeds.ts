@@ -3,8 +3,10 @@ import type { OutsideChange } from "../core/change";
 import { epochTag } from "../core/tag";
 import { CacheConfigError, CacheStateError } from "../errors";
 import type { ChangeFeed, ChangeSink, WatchedTable } from "../feed/change-feed";
-import { allTriggers, PostgresFeed, type PostgresClient, type PostgresFeedOptions } from "../feed/postgres-feed";
-import { PollingFeed, pollingMigration, type PollingFeedOptions } from "../feed/polling-feed";
+import { PollingFeed, type PollingFeedOptions } from "../feed/polling-feed";
+import { CHANGE_TABLE, installPolling, pollingMigration } from "../feed/polling-installer";
+import { PostgresFeed, type PostgresClient, type PostgresFeedOptions } from "../feed/postgres-feed";
+import { allTriggers, installTriggers } from "../feed/postgres-installer";
 import { groupOfTable } from "../metadata/reachable";
 import type { Schema } from "../metadata/schema";
 import { polledConnection, polledDialect } from "./polled-connection";
@@ -99,6 +101,29 @@ export class ChangeFeeds {
     return pollingMigration(polledDialect(dataSource), watchedTables(dataSource, this.schema()), table);
   }
 
+  /**
+   * What `postgres()` or `polling()`, whichever this database has, would find missing or of another version: paths of tables, and the
+   * change table. Changes nothing.
+   *
+   * @param table the name of the change table
+   * @example
+   * if ((await cache.feeds.missingTriggers()).length > 0) throw new Error("Run the migrations first.");
+   */
+  missingTriggers(table: string = CHANGE_TABLE): Promise<readonly string[]> {
+    return this.prepare(table, false);
+  }
+
+  /**
+   * Installs what is missing and starts no feed: for the step of a deployment that has the rights to. What others wrote before there
+   * were triggers, a polling feed that starts later does not know of: call `cache.clear()` then.
+   *
+   * @param table the name of the change table
+   * @returns what was missing
+   */
+  installTriggers(table: string = CHANGE_TABLE): Promise<readonly string[]> {
+    return this.prepare(table, true);
+  }
+
   /** Stops a feed. */
   async remove(feed: ChangeFeed): Promise<void> {
     if (this.running.delete(feed)) await feed.stop().catch((cause: unknown) => this.warn(feed, "did not stop", cause));
@@ -107,6 +132,20 @@ export class ChangeFeeds {
   /** Stops all of them. */
   async close(): Promise<void> {
     await Promise.all([...this.running].map((feed) => this.remove(feed)));
+  }
+
+  private async prepare(table: string, install: boolean): Promise<readonly string[]> {
+    const { dataSource, namespace } = this.options;
+    const tables = watchedTables(dataSource, this.schema());
+    if (dataSource.options.type === "postgres") {
+      return installTriggers(postgresClients(dataSource), namespace, tables, install);
+    }
+    const connection = await polledConnection(dataSource, polledDialect(dataSource));
+    try {
+      return await installPolling(connection, tables, table, install);
+    } finally {
+      await connection.close();
+    }
   }
 
   private schema(): Schema {

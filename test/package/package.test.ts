@@ -80,6 +80,22 @@ describe.each(VERSIONS)("installed next to TypeORM %s", (version) => {
     });
   });
 
+  it("loads nothing of its command line", () => {
+    const code = `require("typeorm-coherent"); console.log(Object.keys(require.cache).join("\\n"))`;
+    const loaded = run("node", ["-e", code], app);
+    expect(loaded).toContain("typeorm-coherent");
+    expect(loaded).not.toMatch(/commander|dist.cli/);
+  });
+
+  it("has a command line, which loads modules of either kind", () => {
+    const cli = join(app, "node_modules", ".bin", "typeorm-coherent");
+    expect(run(cli, ["--version"], app)).toEqual(expect.stringMatching(/^\d+\.\d+\.\d+\n$/));
+    expect(run(cli, ["doctor"], app)).toMatch(new RegExp(`^ok +typeorm +typeorm ${version}$`, "m"));
+    writeFileSync(join(app, "data-source.mjs"), "export const nothing = await Promise.resolve(1);");
+    expect(() => run(cli, ["doctor", "-d", "data-source.mjs"], app)).toThrow(/data-source\.mjs exports 0 data sources/);
+    expect(() => run(cli, ["stats", "-r", "redis://localhost"], app)).toThrow(/npm install ioredis/);
+  });
+
   it("has types that a strict program agrees with, in both module systems", () => {
     const code = `
       import "reflect-metadata";

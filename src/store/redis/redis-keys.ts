@@ -103,7 +103,12 @@ export function serverIdOf(runId: string): string {
   return createHash("sha256").update(runId).digest("base64url").slice(0, 16);
 }
 
-/** One UTF-16 unit at a time, so that no two namespaces meet. */
-function escapeNamespace(namespace: string): string {
+/** A namespace as it stands in keys: one UTF-16 unit at a time, so that no two namespaces meet. */
+export function escapeNamespace(namespace: string): string {
   return namespace.replace(/[^\w.:-]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** The other way round. */
+export function unescapeNamespace(text: string): string {
+  return text.replace(/%([0-9a-f]{4})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 }

@@ -85,7 +85,8 @@ export class RedisStore implements Store {
   private readonly ownStripe: Stripe;
 
   constructor(
-    private readonly source: RedisLike | ClusterLike,
+    /** The client that was passed in. */
+    readonly source: RedisLike | ClusterLike,
     options: RedisStoreOptions = {},
   ) {
     if (typeof source?.duplicate !== "function") {
