@@ -1,12 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { Redis } from "ioredis";
+import { keyspaceOf } from "../../src/cli/redis/keyspace";
 import { encodeEntry } from "../../src/core/entry";
 import { placed } from "../../src/core/stripe";
 import { RedisStore } from "../../src/store/redis/redis-store";
 import { slotOf } from "../../src/store/redis/key-slot";
 import { Spread } from "../../src/store/redis/spread";
 import type { Store, StoreContext } from "../../src/store/store";
+import { runIdOf } from "./redis-harness";
 import { on, type RedisCluster, startCluster } from "../support/redis-cluster";
 import { type RedisServer, startRedis, until } from "../support/redis-server";
 
@@ -207,6 +209,16 @@ describe("a cluster whose slots move", () => {
     const done = (await cluster.commands()).map((count, at) => count - before[at]!);
     expect(Math.max(...done) / Math.min(...done)).toBeLessThan(1.6);
     expect(Math.min(...done)).toBeGreaterThan(100);
+  });
+
+  it("shows the command line tables, and not their parts", async () => {
+    const namespace = randomUUID();
+    await fill(await open(namespace), "an entry");
+    const [home] = await ends();
+    const { namespaces } = await on(home, async (client) =>
+      keyspaceOf(client, await runIdOf(client), { namespace, limit: 10_000, onProgress: () => undefined }),
+    );
+    expect(namespaces).toMatchObject([{ namespace, tables: [{ table: TABLE, entries: 1, quarantined: false }] }]);
   });
 
   it("knows the slot of a part as the nodes do", async () => {

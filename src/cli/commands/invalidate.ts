@@ -4,7 +4,7 @@ import { createTokenSource } from "../../core/token";
 import { CacheConfigError } from "../../errors";
 import { encodeChange } from "../../feed/change-message";
 import { RedisStore } from "../../store/redis/redis-store";
-import { channelOf } from "../../store/redis/redis-keys";
+import { channelOf } from "../../store/redis/spread";
 import { json, jsonObject } from "../arguments";
 import { EXIT } from "../exit-codes";
 import type { Call, Run } from "../program";

@@ -2,8 +2,8 @@ import ms from "ms";
 import { ChangeChannel, type ChannelListener } from "../../feed/change-channel";
 import { milliseconds } from "../../metadata/entity-settings";
 import { breakerSettings } from "../../store/redis/breaker-options";
-import { channelOf } from "../../store/redis/redis-keys";
 import { RedisSubscriber } from "../../store/redis/redis-subscriber";
+import { Spread } from "../../store/redis/spread";
 import { wholeNumber } from "../arguments";
 import { EXIT } from "../exit-codes";
 import type { Run } from "../program";
@@ -26,7 +26,9 @@ const SIGNATURE = /^[0-9a-f]{64} /;
 export const watch: Run<WatchOptions> = async ({ target, terminal }, options) => {
   const most = options.limit === undefined ? Infinity : wholeNumber(options.limit, "--limit");
   const duration = options.for === undefined ? undefined : milliseconds(options.for, "--for");
-  const channel = channelOf(target.namespace);
+  // A node of a cluster hears what is sent to others, and where there is no cluster nobody uses the further ones.
+  const channels = Spread.overCluster().channels(target.namespace);
+  const [{ channel }] = channels;
   const secret = target.channelSecret;
   const { client, address } = await target.connectedRedis();
   let end: () => void = () => undefined;
@@ -47,7 +49,7 @@ export const watch: Run<WatchOptions> = async ({ target, terminal }, options) =>
     listener(tell, (line) => terminal.say(line)),
   );
   const subscriber = new RedisSubscriber(client, {
-    channels: [channel],
+    channels: channels.map((one) => one.channel),
     heartbeat: HEARTBEAT,
     timeout: TIMEOUT,
     pauses: breakerSettings(undefined),

@@ -1,7 +1,9 @@
 import type { Redis } from "ioredis";
 import { messageOf } from "../../core/message-of";
 import { withoutValues } from "../../store/redis/without-values";
-import { channelOf, RedisKeys, serverIdOf } from "../../store/redis/redis-keys";
+import { isElsewhere } from "../../store/redis/refusals";
+import { RedisKeys, serverIdOf } from "../../store/redis/redis-keys";
+import { channelOf } from "../../store/redis/spread";
 import { serverOf, type RedisInfo } from "../redis/info";
 import { bytes } from "../terminal";
 import { finding, type Finding } from "./finding";
@@ -160,6 +162,8 @@ async function permissions({ client, info, namespace }: RedisFacts): Promise<Fin
     try {
       await attempt();
     } catch (error) {
+      // The key is at another node of the cluster.
+      if (isElsewhere(error)) continue;
       refused.push(`${name} (${messageOf(withoutValues(error)).split(" ", 1)[0]!})`);
     }
   }

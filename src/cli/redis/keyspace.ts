@@ -1,4 +1,6 @@
 import type { Redis } from "ioredis";
+import { tableGroupOf } from "../../core/stripe";
+import { isOfChannels } from "../../store/redis/spread";
 import { escapeNamespace, serverIdOf, unescapeNamespace } from "../../store/redis/redis-keys";
 
 /** What Redis holds of one table. */
@@ -87,13 +89,15 @@ class Scan {
     const [, name = "", server, group = "", kind] = found;
     const namespace = this.namespaces.get(name) ?? { left: 0, tables: new Map<string, TableKeys>() };
     this.namespaces.set(name, namespace);
-    if (server === undefined || kind === "n") return;
+    if (server === undefined || kind === "n" || isOfChannels(group)) return;
     if (server !== this.serverId) {
       namespace.left += 1;
       return;
     }
-    const table = namespace.tables.get(group) ?? emptyTable(group);
-    namespace.tables.set(group, table);
+    // On a node of a cluster, of its parts that are there.
+    const path = tableGroupOf(group);
+    const table = namespace.tables.get(path) ?? emptyTable(path);
+    namespace.tables.set(path, table);
     if (kind === "t") table.tags += 1;
     else if (kind === "f") table.loads += 1;
     else if (kind === "g" && !this.seen.has(key)) {

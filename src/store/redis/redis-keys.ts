@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Tag } from "../../core/tag";
-import { Spread } from "./spread";
+import { channelOf, Spread } from "./spread";
 
 /** Changes whenever entries, tags or guards of two versions of this library must not meet. */
 const FORMAT = "v1";
@@ -88,11 +88,6 @@ export class RedisKeys extends Keys {
   protected startOf(part: string): string {
     return `${this.prefix}${this.spread.hashTagOf(part)}}:`;
   }
-}
-
-/** The channel of a namespace. */
-export function channelOf(namespace: string): string {
-  return `${namespace}:changes`;
 }
 
 /**

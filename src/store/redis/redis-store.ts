@@ -1,5 +1,5 @@
+import { randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { allStripes, stripeOf, type Stripe } from "../../core/stripe";
 import type { Tag } from "../../core/tag";
 import { createTokenSource, type Token, type TokenSource } from "../../core/token";
 import { CacheConfigError, CacheStateError, StoreError } from "../../errors";
@@ -16,7 +16,7 @@ import type {
   UnlockRequest,
 } from "../store";
 import { ClusterConnection } from "./cluster/cluster-connection";
-import { ClusterSubscriber, type PlacedChannel } from "./cluster/cluster-subscriber";
+import { ClusterSubscriber } from "./cluster/cluster-subscriber";
 import type { ClusterLike } from "./cluster/cluster-topology";
 import { breakerSettings, type BreakerOptions, type BreakerSettings } from "./breaker-options";
 import { ReadBatch } from "./read-batch";
@@ -24,7 +24,6 @@ import { checkCopies, readEntries } from "./read-entries";
 import type { RedisLike } from "./redis-client";
 import { Messages } from "./messages";
 import { RedisConnection, type RedisConnectionOptions, type ServerSession } from "./redis-connection";
-import { channelOf } from "./redis-keys";
 import { RedisSubscriber } from "./redis-subscriber";
 import { takeOver } from "./take-over";
 import { milliseconds, runScript, scripts } from "./run-script";
@@ -42,9 +41,6 @@ export interface RedisStoreOptions {
 
 /** Milliseconds that the start may wait for the first connection, if a call may not take longer. */
 const PATIENCE_AT_START = 1000;
-
-/** Its parts are those whose nodes hear what is sent in a cluster; no table has such a name. */
-const CHANNELS = "*changes";
 
 /**
  * Keeps entries and tags in Redis (5 or later), where all processes that use the same database share them: on one server, or on a
@@ -82,7 +78,8 @@ export class RedisStore implements Store {
   /** The servers that this store was connected to. */
   private readonly seen = new Set<string>();
   private readonly messages: Messages;
-  private readonly ownStripe: Stripe;
+  /** Of this store among all that send messages. */
+  private readonly turn = randomInt(1 << 16);
 
   constructor(
     /** The client that was passed in. */
@@ -105,7 +102,6 @@ export class RedisStore implements Store {
     this.settings = { spread, lockTtl: 0, makesGuards: !isCluster(source) };
     this.messages = new Messages(isCluster(source) ? (message) => this.publish(message) : undefined);
     this.tokens = options.tokens ?? createTokenSource();
-    this.ownStripe = stripeOf(createTokenSource()(), spread.stripes);
     this.breaker = breakerSettings(options.breaker);
   }
 
@@ -216,10 +212,10 @@ export class RedisStore implements Store {
     this.opened();
     const { namespace, timeout } = this.context!;
     const options = { listener, heartbeat, timeout, pauses: this.breaker };
-    const channel = channelOf(namespace);
+    const channels = this.settings.spread.channels(namespace);
     const subscriber = isCluster(this.source)
-      ? new ClusterSubscriber(this.connection as ClusterConnection, this.channelsOf(channel), options)
-      : new RedisSubscriber(this.source, { ...options, channels: [channel] });
+      ? new ClusterSubscriber(this.connection as ClusterConnection, channels, options)
+      : new RedisSubscriber(this.source, { ...options, channels: channels.map(({ channel }) => channel) });
     this.subscribers.push(subscriber);
     const patience = new AbortController();
     const { signal } = patience;
@@ -243,30 +239,22 @@ export class RedisStore implements Store {
     const { spread } = this.settings;
     const lockTtl = milliseconds(context.lockTtl);
     if (isCluster(source)) {
-      const parts = [CHANNELS, ...groups].flatMap((group) => spread.partsOf(group));
+      const parts = groups.flatMap((group) => spread.partsOf(group));
+      parts.push(...spread.channels(context.namespace).map(({ part }) => part));
       return new ClusterConnection(source, { context, breaker, spread, parts, lockTtl, ...start });
     }
     const takingOver = (session: ServerSession) => takeOver(session, groups, this.seen, lockTtl);
     return new RedisConnection(source, { context, breaker, spread, takeOver: takingOver, nowhere: () => "", ...start });
   }
 
-  /**
-   * In a cluster each store sends over one of several channels, by chance, and hears them all: to tell a thousand processes of each write
-   * would be too much for one node.
-   */
+  /** In a cluster, where no script of a table can send it: see Spread.channels. */
   private publish(message: string): Promise<unknown> {
-    const part = CHANNELS + this.ownStripe;
-    return this.opened().call(({ client, keys }) => {
-      const channel = keys.channel + this.ownStripe;
-      return runScript(client, scripts().invalidate, [keys.guard(part)], [channel, message, "0"]);
-    }, true);
-  }
-
-  /** Where each is heard. Programs that are no part of this send over the one whose name they know. */
-  private channelsOf(channel: string): PlacedChannel[] {
-    const { spread } = this.settings;
-    const own = allStripes(spread.stripes).map((stripe) => ({ channel: channel + stripe, part: CHANNELS + stripe }));
-    return [{ channel, part: own[0]!.part }, ...own];
+    const channels = this.settings.spread.channels(this.context!.namespace);
+    const { channel, part } = channels[this.turn % channels.length]!;
+    return this.opened().call(
+      ({ client, keys }) => runScript(client, scripts().invalidate, [keys.guard(part)], [channel, message, "0"]),
+      true,
+    );
   }
 
   private opened(): RedisConnection | ClusterConnection {

@@ -1,13 +1,32 @@
-import { allStripes, stripeOf } from "../../core/stripe";
+import { allStripes, stripeOf, tableGroupOf } from "../../core/stripe";
 import { groupBy } from "../../core/group-by";
 import { groupOf, type Tag } from "../../core/tag";
 import { SLOTS, slotOf } from "./key-slot";
+
+/** The channel of a namespace, as it is known to all; in a cluster the first of several. */
+export function channelOf(namespace: string): string {
+  return `${namespace}:changes`;
+}
 
 /**
  * Parts of each table in a cluster. It is no option: processes that disagree would not hear of each other's writes. So many nodes at most
  * share the work of one table; so many locks does a write take that does not know its rows.
  */
 const PARTS = 16;
+
+/** The parts of this lie where channels are heard; no table has such a name. */
+const CHANNELS = "*changes";
+
+/** A channel, and the part whose node hears what is sent over it. */
+export interface PlacedChannel {
+  readonly channel: string;
+  readonly part: string;
+}
+
+/** Whether a part is one of channels, and none of a table. */
+export function isOfChannels(part: string): boolean {
+  return tableGroupOf(part) === CHANNELS;
+}
 
 /** Where things lie: the part of a table is a group with its stripe (core/stripe.ts), and has a guard and a slot of its own. */
 export class Spread {
@@ -55,6 +74,17 @@ export class Spread {
     const known = this.hashTags.get(part) ?? hashTagInRange(part, this.stripes);
     this.hashTags.set(part, known);
     return known;
+  }
+
+  /**
+   * The channels of a namespace. In a cluster each process sends over one of several, and hears them all: to tell a thousand processes of each
+   * write would be too much for one node. Programs that are no part of this send over the first, whose name they know.
+   */
+  channels(namespace: string): readonly [PlacedChannel, ...PlacedChannel[]] {
+    const channel = channelOf(namespace);
+    const [first = "", ...others] = this.partsOf(CHANNELS);
+    const rest = others.map((part) => ({ channel: channel + part.slice(CHANNELS.length), part }));
+    return [{ channel, part: first }, ...rest];
   }
 
   private stripesOf(tag: Tag): readonly Tag[] {

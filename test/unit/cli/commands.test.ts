@@ -70,7 +70,9 @@ describe("stats", () => {
     await store.unlock({ tags: ["product|id=7"], holder: "somebody", token: "", tagTtl: 1, watched: [], entries: [] });
     await store.close();
     await client.del("another:v1:{product}:s");
-    expect({ code, errors }).toEqual({ code: 0, errors: "" });
+    // Progress is told of what takes long.
+    const complaints = errors.replaceAll(/^\d+ of \d+ keys looked at\n/gm, "");
+    expect({ code, complaints }).toEqual({ code: 0, complaints: "" });
     const figures = JSON.parse(output);
     expect(figures.namespaces).toEqual([
       {

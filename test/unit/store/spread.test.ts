@@ -5,7 +5,7 @@ import { anyRowTag, barrierTag, epochTag, group, tagName, valueTag } from "../..
 import { ClusterKeys } from "../../../src/store/redis/cluster/cluster-keys";
 import { SLOTS, slotOf } from "../../../src/store/redis/key-slot";
 import { serverIdOf } from "../../../src/store/redis/redis-keys";
-import { Spread } from "../../../src/store/redis/spread";
+import { isOfChannels, Spread } from "../../../src/store/redis/spread";
 
 const spread = Spread.overCluster();
 const table = fc.string({ minLength: 1 }).map(group);
@@ -45,6 +45,16 @@ describe("a spread over a cluster", () => {
     expect([...touched(barrierTag("g")).values()].flat()).toEqual(spread.partsOf("g").map((part) => barrierTag(part)));
     expect([...touched(anyRowTag("g"), "g|id=1", "g|id=1").values()].flat().sort()).toEqual([anyRowTag("g"), "g|id=1"]);
     expect(touched("g|id=1").size).toBe(1);
+  });
+
+  it("has a channel for each part, of which the first is the one that others know", () => {
+    expect(Spread.whole.channels("db").map(({ channel }) => channel)).toEqual(["db:changes"]);
+    const channels = spread.channels("db");
+    expect(channels[0].channel).toBe("db:changes");
+    expect(new Set(channels.map(({ channel }) => channel)).size).toBe(spread.stripes);
+    expect(new Set(channels.map(({ part }) => part)).size).toBe(spread.stripes);
+    expect(channels.every(({ part }) => isOfChannels(part))).toBe(true);
+    fc.assert(fc.property(table, (of) => expect(spread.partsOf(of).some(isOfChannels)).toBe(false)));
   });
 
   it("does not guess in which part an epoch is meant", () => {

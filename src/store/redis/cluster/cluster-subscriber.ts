@@ -2,12 +2,7 @@ import { groupBy } from "../../../core/group-by";
 import { StoreError } from "../../../errors";
 import type { ClusterConnection } from "./cluster-connection";
 import { RedisSubscriber, type RedisSubscriberOptions } from "../redis-subscriber";
-
-/** A channel, and the part whose node hears what is sent over it. */
-export interface PlacedChannel {
-  readonly channel: string;
-  readonly part: string;
-}
+import type { PlacedChannel } from "../spread";
 
 /** What is heard at one node. */
 interface Ear {
