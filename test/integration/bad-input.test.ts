@@ -431,7 +431,7 @@ describe("a store that fails", () => {
   it.each([
     ["no client", undefined],
     ["a url", "redis://localhost"],
-    ["a cluster", { isCluster: true, duplicate: () => undefined }],
+    ["what only says that it is a cluster", { isCluster: true, duplicate: () => undefined }],
   ])("RedisStore with %s", async (_, client) => {
     expect(await failure(() => new RedisStore(client as never))).toMatchObject({
       code: "CONFIG_INVALID",

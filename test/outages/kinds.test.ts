@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { rmSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { LockError, RedisStore } from "typeorm-coherent";
@@ -22,6 +23,7 @@ interface Outage {
 
 /** Nobody listens at port 1. */
 const NOWHERE = 1;
+const folderOf = async (admin: Redis) => ((await admin.config("GET", "dir")) as string[])[1]!;
 const killAll = (admin: Redis) => admin.client("KILL", "TYPE", "normal", "SKIPME", "yes");
 
 const OUTAGES: Readonly<Record<string, Outage>> = {
@@ -52,6 +54,17 @@ const OUTAGES: Readonly<Record<string, Outage>> = {
   "takes no writes": {
     begin: ({ admin }) => admin.config("SET", "min-replicas-to-write", "1"),
     end: ({ admin }) => admin.config("SET", "min-replicas-to-write", "0"),
+    reads: true,
+  },
+  "cannot save its data": {
+    // MISCONF: it refuses writes after a background save has failed.
+    begin: async ({ admin }) => {
+      rmSync(await folderOf(admin), { recursive: true });
+      await admin.config("SET", "save", "3600 1");
+      await admin.bgsave();
+      await until(async () => (await admin.info("persistence")).includes("rdb_last_bgsave_status:err"));
+    },
+    end: ({ admin }) => admin.config("SET", "save", ""),
     reads: true,
   },
   "wants another password": {

@@ -86,7 +86,7 @@ export class RedisStore implements Store {
     readonly source: RedisLike | ClusterLike,
     options: RedisStoreOptions = {},
   ) {
-    if (typeof source?.duplicate !== "function") {
+    if (typeof source?.duplicate !== "function" || (isCluster(source) && typeof source.options !== "object")) {
       throw new CacheConfigError(
         "CONFIG_INVALID",
         "RedisStore takes an ioredis client: new RedisStore(new Redis(url)), or new RedisStore(new Redis.Cluster(nodes)).",
