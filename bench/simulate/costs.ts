@@ -24,8 +24,8 @@ export interface Costs {
   readonly readerCopy: number;
 }
 
-const ROWS = 500;
-const ROUNDS = 7;
+const ROWS = 3000;
+const ROUNDS = 11;
 const IN_FLIGHT = 32;
 const SUBSCRIBERS = 50;
 const TTL = 600_000;
