@@ -127,6 +127,29 @@ describe("a cluster whose slots move", () => {
     expect(await outcome(there)).toBe("miss");
   });
 
+  it("serves nothing of a node that is back as if it had never been away, with all that was there", async () => {
+    const [home, away] = await ends();
+    const store = await open(randomUUID());
+    await fill(store, "old");
+    const kept = await on(home, async (client) =>
+      Promise.all(
+        (await client.cluster("GETKEYSINSLOT", slot, 1000)).map(
+          async (key) => [key, await client.dumpBuffer(key)] as const,
+        ),
+      ),
+    );
+    await cluster.move([slot], home, away);
+    await store.invalidate([SKU]);
+    await cluster.move([slot], away, home);
+    await on(home, (client) => Promise.all(kept.map(([key, value]) => client.restore(key, 0, value, "REPLACE"))));
+    // Until he has found out who has the slot, all is a miss.
+    await until(async () => {
+      expect(await outcome(store)).toBe("miss");
+      return !(await store.prepare(tags, TTL)).includes("");
+    });
+    expect(await outcome(store)).toBe("miss");
+  });
+
   it("starts a quarantine where a slot arrives, so that no lock is overlooked that was taken where it was", async () => {
     const [home, away] = await ends();
     const namespace = randomUUID();

@@ -100,6 +100,29 @@ describe("a failover", () => {
     expect(await outcome(store)).toBe("absent");
   });
 
+  it("and back again serves nothing from before, although the one in between died before it could hand on what it had removed", async () => {
+    const { one, two, address } = await pair();
+    await two.call("REPLICAOF", "127.0.0.1", String(one.options.port));
+    await synced(two);
+    const { store, states } = await openStore(address);
+    await fill(store, "old");
+    await caughtUp(one);
+    await two.call("REPLICAOF", "NO", "ONE");
+    address.leadTo(two.options.port!);
+    await until(() => states.join() === "up,down,up");
+    await store.invalidate([TAG]);
+    // It never became its replica: all is there as it was, the note of the last server too.
+    address.leadTo(one.options.port!);
+    await until(() => states.join() === "up,down,up,down,up");
+    expect(await one.keys("*:e:k")).toHaveLength(1);
+    expect(await outcome(store)).not.toBe("old");
+    await fill(store, "new");
+    // A connection that was merely cut costs nothing.
+    address.cut();
+    await until(() => states.at(-1) === "up" && states.length === 7);
+    expect(await outcome(store)).toBe("new");
+  });
+
   it.each([
     ["by a process that saw all of it", "none"],
     ["by a process that saw all of it, after the note of the last server was evicted", "note"],

@@ -29,6 +29,7 @@ import { takeOver } from "./take-over";
 import { milliseconds, runScript, scripts } from "./run-script";
 import { Spread } from "./spread";
 import { invalidateTags, lockTags, prepareTags, type TagSettings } from "./tag-commands";
+import { Tenures } from "./tenures";
 import { unlockTags } from "./unlock-command";
 
 /** What the constructor of {@link RedisStore} takes besides the client. */
@@ -77,6 +78,7 @@ export class RedisStore implements Store {
   private settings: TagSettings;
   /** The servers that this store was connected to. */
   private readonly seen = new Set<string>();
+  private readonly tenures = new Tenures();
   private readonly messages: Messages;
   /** Of this store among all that send messages. */
   private readonly turn = randomInt(1 << 16);
@@ -243,7 +245,7 @@ export class RedisStore implements Store {
       parts.push(...spread.channels(context.namespace).map(({ part }) => part));
       return new ClusterConnection(source, { context, breaker, spread, parts, lockTtl, ...start });
     }
-    const takingOver = (session: ServerSession) => takeOver(session, groups, this.seen, lockTtl);
+    const takingOver = (session: ServerSession) => takeOver(session, groups, this.seen, this.tenures, lockTtl);
     return new RedisConnection(source, { context, breaker, spread, takeOver: takingOver, nowhere: () => "", ...start });
   }
 

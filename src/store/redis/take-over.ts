@@ -2,6 +2,7 @@ import type { ServerSession } from "./redis-connection";
 import { unlessFull } from "./refusals";
 import { retireServers } from "./retire-servers";
 import { runScript, scripts } from "./run-script";
+import type { Tenures } from "./tenures";
 
 /**
  * Makes a server ready that has been connected to: what others have left on it is worth nothing, and it has guards, so that its
@@ -10,16 +11,18 @@ import { runScript, scripts } from "./run-script";
  *
  * @param groups the groups that this process knows
  * @param seen ids of the servers that this process was connected to; this one is added
+ * @param tenures what this process knows of who has served what
  * @param lockTtl milliseconds
  */
 export async function takeOver(
   session: ServerSession,
   groups: readonly string[],
   seen: Set<string>,
+  tenures: Tenures,
   lockTtl: string,
 ): Promise<void> {
   const { client, keys } = session;
-  await unlessFull(retireServers(session, groups, seen));
+  await unlessFull(retireServers(session, groups, seen, tenures));
   seen.add(keys.serverId);
   const { prepare } = scripts();
   await unlessFull(

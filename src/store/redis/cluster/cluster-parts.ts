@@ -3,6 +3,7 @@ import { slotOf } from "../key-slot";
 import type { ServerSession } from "../redis-connection";
 import { isElsewhere } from "../refusals";
 import type { Spread } from "../spread";
+import { Tenures } from "../tenures";
 
 /** A part of a table that the store makes use of. */
 export interface Part {
@@ -20,6 +21,7 @@ interface Places {
 export class ClusterParts {
   /** By the text between the braces of their keys. */
   private readonly known = new Map<string, Part>();
+  private readonly tenures = new Tenures();
   private readonly places = new WeakMap<ServerSession, Places>();
 
   constructor(
@@ -73,13 +75,13 @@ export class ClusterParts {
 
   /** Takes over what is open. Resolves although a part is on its way to another node. */
   async takeOver(session: ServerSession, parts: readonly string[]): Promise<void> {
-    const { keyPrefix, lockTtl } = this;
+    const { keyPrefix, lockTtl, tenures } = this;
     const { taken, beingTaken } = this.placesOf(session);
     await Promise.all(
       this.open(session, parts).map(async (part) => {
         beingTaken.add(part);
         try {
-          await takeOverPart(session, { ...this.know(part), keyPrefix, lockTtl });
+          await takeOverPart(session, { ...this.know(part), keyPrefix, lockTtl, tenures });
           taken.add(part);
         } catch (error) {
           if (!isElsewhere(error)) throw error;

@@ -1,9 +1,8 @@
 import type { ServerSession } from "../redis-connection";
 import { unlessFull } from "../refusals";
+import { NOTE_TTL } from "../retire-servers";
 import { runScript, scripts } from "../run-script";
-
-/** Milliseconds: a year. */
-const NOTE_TTL = 31_536_000_000;
+import type { Tenures } from "../tenures";
 
 /** Keys that go into one command. */
 const MOST_KEYS = 1000;
@@ -16,6 +15,8 @@ export interface ArrivedPart {
   readonly keyPrefix: string;
   /** Milliseconds. */
   readonly lockTtl: string;
+  /** What this process knows of who has served what. */
+  readonly tenures: Tenures;
 }
 
 /**
@@ -29,17 +30,23 @@ export interface ArrivedPart {
  */
 export async function takeOverPart(session: ServerSession, arrived: ArrivedPart): Promise<void> {
   const { client, keys } = session;
-  const { part, lockTtl } = arrived;
-  const note = keys.lastServer(part);
-  const [last] = await client.mget([note]);
-  if (last !== keys.serverId) {
-    await removeOthers(session, arrived);
-    await unlessFull(client.set(note, keys.serverId, "PX", NOTE_TTL));
+  const { part, lockTtl, tenures } = arrived;
+  const place = keys.lastServer(part);
+  const [found] = await client.mget([place]);
+  const { remove, note } = tenures.arrival(part, keys.serverId, found);
+  if (remove !== "nothing") {
+    await clearSlot(session, arrived, remove === "everything");
+    await unlessFull(client.set(place, note, "PX", NOTE_TTL));
   }
+  tenures.served(part, keys.serverId, note);
   await unlessFull(runScript(client, scripts().prepare, [keys.guard(part)], [lockTtl, "", "1", "1"]));
 }
 
-async function removeOthers({ client, keys }: ServerSession, { part, slot, keyPrefix }: ArrivedPart): Promise<void> {
+async function clearSlot(
+  { client, keys }: ServerSession,
+  { part, slot, keyPrefix }: ArrivedPart,
+  ownToo: boolean,
+): Promise<void> {
   const count = await client.cluster("COUNTKEYSINSLOT", slot);
   if (count === 0) return;
   const found = await client.cluster("GETKEYSINSLOT", slot, count);
@@ -50,7 +57,7 @@ async function removeOthers({ client, keys }: ServerSession, { part, slot, keyPr
     .filter((key) => key.startsWith(keyPrefix))
     // The client puts it in front again.
     .map((key) => key.slice(keyPrefix.length))
-    .filter((key) => key.startsWith(keys.shared) && !key.startsWith(own))
+    .filter((key) => key.startsWith(keys.shared) && (ownToo || !key.startsWith(own)))
     .filter((key) => key.indexOf(end, keys.shared.length) === key.indexOf("{"));
   for (let at = 0; at < left.length; at += MOST_KEYS) await client.unlink(left.slice(at, at + MOST_KEYS));
 }
