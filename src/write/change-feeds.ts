@@ -189,7 +189,10 @@ export class ChangeFeeds {
 function postgresClients({ driver, options }: DataSource): () => PostgresClient {
   const { master } = driver as { readonly master?: PostgresPool };
   if (options.type !== "postgres" || master === undefined) {
-    throw new CacheConfigError("CONFIG_INVALID", `The PostgreSQL feed is not for the driver "${options.type}".`);
+    throw new CacheConfigError(
+      "CONFIG_INVALID",
+      `The PostgreSQL feed is not for the driver "${options.type}". On MySQL, MariaDB and SQLite use cache.feeds.polling().`,
+    );
   }
   return () => new master.Client(master.options);
 }

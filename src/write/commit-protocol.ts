@@ -278,7 +278,7 @@ export class CommitProtocol {
       if (attempt === MOST_ATTEMPTS) {
         throw new LockError(
           "LOCK_TOO_SLOW",
-          `The store took ${Math.round(clock.monotonic() - since)} ms to lock, more than half of lockTtl (${lockTtl} ms).`,
+          `The store took ${Math.round(clock.monotonic() - since)} ms to lock, more than half of lockTtl (${lockTtl} ms). Nothing was committed: try again, or raise lockTtl.`,
         );
       }
     }

@@ -46,7 +46,10 @@ export class Spread {
   partOf(tag: Tag): string {
     const group = groupOf(tag);
     if (this.stripes === 1 || group.includes("^")) return group;
-    if (isStriped(tag)) throw new Error(`The tag ${tag} is in each part of its table, and no part was named.`);
+    if (isStriped(tag))
+      throw new Error(
+        `The tag ${tag} is in each part of its table, and no part was named. A store in front of this one must hand on its \`stripes\`.`,
+      );
     return group + stripeOf(tag, this.stripes);
   }
 
