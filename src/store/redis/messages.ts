@@ -30,7 +30,8 @@ export class Messages {
   /** In the order in which the calls were made: who listens takes a number that is left out for a loss. */
   private after<Result>(done: Promise<Result>, send: () => Promise<unknown>): Promise<Result> {
     const turn = Promise.allSettled([done, this.last]);
-    this.last = turn;
+    // Not the turn itself, whose outcome holds that of the one before, and so on.
+    this.last = turn.then(() => undefined);
     return turn.then(([outcome]) => {
       if (outcome.status === "rejected") throw outcome.reason;
       return send().then(() => outcome.value);
