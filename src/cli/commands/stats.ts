@@ -1,6 +1,7 @@
 import ms from "ms";
 import { group } from "../../core/tag";
 import type { EntityModel } from "../../metadata/entity-model";
+import { channelOf } from "../../store/redis/spread";
 import { wholeNumber } from "../arguments";
 import { EXIT } from "../exit-codes";
 import { library } from "../needed";
@@ -41,7 +42,7 @@ export const stats: Run<StatsOptions> = async ({ target, terminal }, { limit, na
   });
   const listeners = new Map<string, number>();
   for (const one of namespace === undefined ? keyspace.namespaces.map((found) => found.namespace) : [namespace]) {
-    listeners.set(one, Number((await client.pubsub("NUMSUB", `${one}:changes`))[1] ?? 0));
+    listeners.set(one, Number((await client.pubsub("NUMSUB", channelOf(one)))[1] ?? 0));
   }
   const redis = { address, ...redisFigures(info) };
   terminal.show({ redis, ...keyspace, listeners: Object.fromEntries(listeners), ...(entities && { entities }) }, () => [

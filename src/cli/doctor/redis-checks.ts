@@ -170,7 +170,7 @@ async function permissions({ client, info, namespace }: RedisFacts): Promise<Fin
   if (refused.length === 0) return check.ok("reads, writes, scripts and the channel are allowed");
   return check.fail(
     `refused: ${refused.join(", ")}`,
-    `Give the user of the application ~${namespace}:* &${namespace}:changes and the commands; see docs/security.md.`,
+    `Give the user of the application ~${namespace}:* &${channelOf(namespace)} and the commands; see docs/security.md.`,
   );
 }
 

@@ -54,7 +54,7 @@ export interface ConnectionOptions {
  * Milliseconds that a new connection gets to become ready; a host that vanished after the TCP handshake never does. The few round trips
  * that it takes must fit in, and a new try be near when the host is back.
  */
-function handshakeLimit(timeout: number): number {
+export function handshakeLimit(timeout: number): number {
   return Math.max(1000, 8 * timeout);
 }
 

@@ -27,7 +27,7 @@ import { RedisConnection, type RedisConnectionOptions, type ServerSession } from
 import { RedisSubscriber } from "./redis-subscriber";
 import { takeOver } from "./take-over";
 import { milliseconds, runScript, scripts } from "./run-script";
-import { Spread } from "./spread";
+import { Spread, type PlacedChannel } from "./spread";
 import { invalidateTags, lockTags, prepareTags, type TagSettings } from "./tag-commands";
 import { Tenures } from "./tenures";
 import { unlockTags } from "./unlock-command";
@@ -80,6 +80,7 @@ export class RedisStore implements Store {
   private readonly seen = new Set<string>();
   private readonly tenures = new Tenures();
   private readonly messages: Messages;
+  private channels: readonly PlacedChannel[] = [];
   /** Of this store among all that send messages. */
   private readonly turn = randomInt(1 << 16);
 
@@ -124,6 +125,7 @@ export class RedisStore implements Store {
     const patience = Math.max(context.timeout, PATIENCE_AT_START);
     this.settings = { ...this.settings, lockTtl: context.lockTtl };
     this.context = context;
+    this.channels = this.settings.spread.channels(context.namespace);
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.connection?.missed();
@@ -212,12 +214,11 @@ export class RedisStore implements Store {
   /** On a connection of its own, which is tried again without end; resolves when it is up, or after a second. */
   async listen(listener: StoreListener, heartbeat: number): Promise<void> {
     this.opened();
-    const { namespace, timeout } = this.context!;
+    const { timeout } = this.context!;
     const options = { listener, heartbeat, timeout, pauses: this.breaker };
-    const channels = this.settings.spread.channels(namespace);
     const subscriber = isCluster(this.source)
-      ? new ClusterSubscriber(this.connection as ClusterConnection, channels, options)
-      : new RedisSubscriber(this.source, { ...options, channels: channels.map(({ channel }) => channel) });
+      ? new ClusterSubscriber(this.connection as ClusterConnection, this.channels, options)
+      : new RedisSubscriber(this.source, { ...options, channels: this.channels.map(({ channel }) => channel) });
     this.subscribers.push(subscriber);
     const patience = new AbortController();
     const { signal } = patience;
@@ -242,7 +243,7 @@ export class RedisStore implements Store {
     const lockTtl = milliseconds(context.lockTtl);
     if (isCluster(source)) {
       const parts = groups.flatMap((group) => spread.partsOf(group));
-      parts.push(...spread.channels(context.namespace).map(({ part }) => part));
+      parts.push(...this.channels.map(({ part }) => part));
       return new ClusterConnection(source, { context, breaker, spread, parts, lockTtl, ...start });
     }
     const takingOver = (session: ServerSession) => takeOver(session, groups, this.seen, this.tenures, lockTtl);
@@ -251,8 +252,7 @@ export class RedisStore implements Store {
 
   /** In a cluster, where no script of a table can send it: see Spread.channels. */
   private publish(message: string): Promise<unknown> {
-    const channels = this.settings.spread.channels(this.context!.namespace);
-    const { channel, part } = channels[this.turn % channels.length]!;
+    const { channel, part } = this.channels[this.turn % this.channels.length]!;
     return this.opened().call(
       ({ client, keys }) => runScript(client, scripts().invalidate, [keys.guard(part)], [channel, message, "0"]),
       true,

@@ -27,10 +27,9 @@ export async function retireServers(
   const notes = await client.mget(groups.map((group) => keys.lastServer(group)));
   await Promise.all(
     groups.map(async (group, at) => {
-      const { remove, note } = tenures.arrival(group, keys.serverId, notes[at]);
+      const { remove, note, last } = tenures.arrival(group, keys.serverId, notes[at]);
       const old = new Set(seen);
-      const [last] = notes[at]?.split(" ") ?? [];
-      if (last) old.add(last);
+      if (last !== undefined) old.add(last);
       if (remove !== "everything") old.delete(keys.serverId);
       const left = Array.from(old, (id) => keys.of(id)).flatMap((one) => [one.guard(group), one.tag(epochTag(group))]);
       if (left.length > 0) await client.unlink(left);

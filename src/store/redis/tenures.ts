@@ -11,6 +11,8 @@ export interface Arrival {
   readonly remove: "nothing" | "what others left" | "everything";
   /** The note to write then; the one that is there, if nothing must go. */
   readonly note: string;
+  /** The server that was there last, as the note says. */
+  readonly last: string | undefined;
 }
 
 /**
@@ -22,28 +24,28 @@ export interface Arrival {
  */
 export class Tenures {
   private readonly random = createTokenSource();
-  /** By part. */
-  private readonly last = new Map<string, Tenure>();
+  /** The server that has served last, by part. */
+  private readonly last = new Map<string, string>();
   /** By part and server. */
   private readonly known = new Map<string, Tenure>();
 
   /** @param note what Redis has under the part's note */
   arrival(part: string, serverId: string, note: string | null | undefined): Arrival {
     const noted = parse(note);
-    const last = this.last.get(part);
+    const served = this.last.get(part);
+    const last = noted?.serverId;
     const before = this.known.get(`${part} ${serverId}`);
-    const wasAway = last !== undefined && last.serverId !== serverId && before !== undefined;
-    const isCleaned = noted?.serverId === serverId && noted.since !== before?.since;
-    if (wasAway && !isCleaned) return { remove: "everything", note: this.noteOf(serverId) };
-    if (noted?.serverId !== serverId) return { remove: "what others left", note: this.noteOf(serverId) };
-    return { remove: "nothing", note: note! };
+    const wasAway = served !== undefined && served !== serverId && before !== undefined;
+    const isCleaned = last === serverId && noted?.since !== before?.since;
+    if (wasAway && !isCleaned) return { remove: "everything", note: this.noteOf(serverId), last };
+    if (last !== serverId) return { remove: "what others left", note: this.noteOf(serverId), last };
+    return { remove: "nothing", note: note!, last };
   }
 
   /** The server serves the part from now on, and the note is written. */
   served(part: string, serverId: string, note: string): void {
-    const tenure = parse(note) ?? { serverId, since: "" };
-    this.last.set(part, tenure);
-    this.known.set(`${part} ${serverId}`, tenure);
+    this.last.set(part, serverId);
+    this.known.set(`${part} ${serverId}`, parse(note)!);
   }
 
   private noteOf(serverId: string): string {

@@ -12,7 +12,7 @@ describe("tenures", () => {
   it("have whoever is the first on a server remove what others left, and nobody after him", () => {
     const { remove, note } = arrive(new Tenures(), "one", null);
     expect(remove).toBe("what others left");
-    expect(arrive(new Tenures(), "one", note)).toEqual({ remove: "nothing", note });
+    expect(arrive(new Tenures(), "one", note)).toEqual({ remove: "nothing", note, last: "one" });
     expect(arrive(new Tenures(), "two", note).remove).toBe("what others left");
   });
 

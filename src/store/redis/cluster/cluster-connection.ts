@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { systemClock } from "../../../core/clock";
+import { groupBy } from "../../../core/group-by";
 import { StoreError } from "../../../errors";
 import type { StoreContext } from "../../store";
 import type { BreakerSettings } from "../breaker-options";
@@ -9,7 +10,7 @@ import { ClusterParts, type Part } from "./cluster-parts";
 import { ClusterTopology, nodeOptions, type ClusterLike } from "./cluster-topology";
 import { ProbePauses } from "../probe-pauses";
 import type { RedisClient, RedisLike } from "../redis-client";
-import { RedisConnection, type Connection, type Session } from "../redis-connection";
+import { RedisConnection, type Connection, type ServerSession, type Session } from "../redis-connection";
 import { failed, isAnswer, isElsewhere, isUnguarded, NotHere, unavailable } from "../refusals";
 import type { Spread } from "../spread";
 
@@ -133,9 +134,12 @@ export class ClusterConnection implements Connection {
 
   /** Who serves a part now, and may; the part is made ready if nobody does. */
   private serverOf(part: string): string | undefined {
-    const { slot } = this.know(part);
-    const session = this.nodes.get(this.topology.ownerOf(slot) ?? "")?.current;
+    const session = this.sessionOf(this.know(part));
     return session !== undefined && this.parts.isTaken(session, part) ? session.keys.serverId : undefined;
+  }
+
+  private sessionOf({ slot }: Part): ServerSession | undefined {
+    return this.nodes.get(this.topology.ownerOf(slot) ?? "")?.current;
   }
 
   private know(part: string): Part {
@@ -173,17 +177,15 @@ export class ClusterConnection implements Connection {
   /** Makes connections and parts be as the map says. */
   private follow(): void {
     if (this.state === "closed") return;
-    const wanted = new Map<string, string[]>();
-    for (const { part, slot } of this.parts.all()) {
-      const owner = this.topology.ownerOf(slot);
-      if (owner !== undefined) wanted.set(owner, [...(wanted.get(owner) ?? []), part]);
-    }
+    const wanted = groupBy(this.parts.all(), ({ slot }) => this.topology.ownerOf(slot) ?? "");
+    wanted.delete("");
     for (const [address, node] of this.nodes) {
       if (wanted.has(address)) continue;
       this.nodes.delete(address);
       void node.close();
     }
-    for (const [address, parts] of wanted) {
+    for (const [address, owned] of wanted) {
+      const parts = owned.map(({ part }) => part);
       const node = this.nodes.get(address) ?? this.connect(address);
       const session = node?.current;
       if (node === undefined || session === undefined) continue;
@@ -242,9 +244,7 @@ export class ClusterConnection implements Connection {
 
   private lookAround(cause?: unknown): void {
     // A part on its way is no reason to call the store away.
-    const isAnswering = this.parts
-      .all()
-      .every(({ slot }) => this.nodes.get(this.topology.ownerOf(slot) ?? "")?.current !== undefined);
+    const isAnswering = this.parts.all().every((part) => this.sessionOf(part) !== undefined);
     if (isAnswering) this.report("up");
     else if (this.state === "up") this.report("down", cause);
     if (this.isWhole()) this.options.onUp();

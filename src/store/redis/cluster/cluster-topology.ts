@@ -1,4 +1,4 @@
-import { connectionOptions, type ConnectionOptions, type RedisLike } from "../redis-client";
+import { handshakeLimit, type ConnectionOptions, type RedisLike } from "../redis-client";
 
 /** What the store needs of a client of a cluster that the user passes in: that it can be copied. An ioredis `Cluster` can. */
 export interface ClusterLike {
@@ -35,7 +35,6 @@ const REFRESH_AT_MOST_EVERY = 50;
  */
 export class ClusterTopology {
   private readonly client: ClusterClient;
-  private readonly timeout: number;
   /** What a node said when it was asked for a slot that it does not have, until the map says the same. */
   private readonly moves = new Map<number, string>();
   private isRefreshing = false;
@@ -50,7 +49,6 @@ export class ClusterTopology {
       readonly onError: (error: unknown) => void;
     },
   ) {
-    this.timeout = options.timeout;
     this.client = source.duplicate([], {
       lazyConnect: false,
       enableOfflineQueue: false,
@@ -61,7 +59,7 @@ export class ClusterTopology {
       clusterRetryStrategy: options.pause,
       redisOptions: {
         ...source.options.redisOptions,
-        connectTimeout: connectionOptions(this.timeout, options.pause).connectTimeout,
+        connectTimeout: handshakeLimit(options.timeout),
         reconnectOnError: null,
       },
     });
