@@ -16,6 +16,10 @@ describe("a failover", () => {
     for (const close of opened.splice(0).reverse()) await close();
   });
 
+  const synced = (replica: Redis) =>
+    until(async () => (await replica.info("replication")).includes("master_link_status:up"));
+
+  /** The second replicates the first, to which the address leads. */
   async function pair() {
     const servers: RedisServer[] = [
       await startRedis({ args: ["--repl-diskless-sync-delay", "0"] }),
@@ -29,11 +33,11 @@ describe("a failover", () => {
       () => one.disconnect(),
       () => two.disconnect(),
     );
+    await two.call("REPLICAOF", "127.0.0.1", String(one.options.port));
+    await synced(two);
     return { one, two, address };
   }
 
-  const synced = (replica: Redis) =>
-    until(async () => (await replica.info("replication")).includes("master_link_status:up"));
   /** WAIT waits for the writes of its own connection, and what came before them. */
   const caughtUp = async (primary: Redis) => {
     await primary.set("written last", Math.random());
@@ -87,8 +91,6 @@ describe("a failover", () => {
 
   it("to a replica that lacks the last writes serves nothing from before", async () => {
     const { one, two, address } = await pair();
-    await two.call("REPLICAOF", "127.0.0.1", String(one.options.port));
-    await synced(two);
     const { store, states } = await openStore(address);
     await fill(store, "old");
     await caughtUp(one);
@@ -102,8 +104,6 @@ describe("a failover", () => {
 
   it("and back again serves nothing from before, although the one in between died before it could hand on what it had removed", async () => {
     const { one, two, address } = await pair();
-    await two.call("REPLICAOF", "127.0.0.1", String(one.options.port));
-    await synced(two);
     const { store, states } = await openStore(address);
     await fill(store, "old");
     await caughtUp(one);
@@ -129,8 +129,6 @@ describe("a failover", () => {
     ["by a process that came during the failover", "process"],
   ])("and back again serves nothing from before the first one, %s", async (_what, lost) => {
     const { one, two, address } = await pair();
-    await two.call("REPLICAOF", "127.0.0.1", String(one.options.port));
-    await synced(two);
     const first = await openStore(address);
     await fill(first.store, "old");
     if (lost === "note") expect(await one.del(await one.keys("*:s"))).toBe(1);
